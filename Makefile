@@ -1,0 +1,68 @@
+# One tool (uv) does the rest. If it is not on the machine, pip fetches it into .tools.
+UV_VERSION := 0.13.8
+UV := $(or $(shell command -v uv),.tools/bin/uv)
+RUN := .venv/bin/
+MEMBERS := protocols edge headend billing portal-api firmware-sims
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock demo test check gates isolated fix proto mosquitto bench wheels clean
+
+help: ## Show the targets
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[36m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.tools/bin/uv:
+	python3 -m pip install --quiet --disable-pip-version-check --target .tools uv==$(UV_VERSION)
+
+setup: .venv/.installed ## Create .venv with every package and tool, as locked
+
+.venv/.installed: requirements.lock pyproject.toml $(MEMBERS:%=%/pyproject.toml) | $(UV)
+	@$(UV) venv --quiet --allow-existing .venv
+	@$(UV) pip sync --quiet --require-hashes requirements.lock
+	@$(UV) pip install --quiet --no-deps $(MEMBERS:%=-e ./%)
+	@touch $@
+
+lock: | $(UV) ## Choose every version anew, and write them down with their hashes
+	@$(UV) lock --quiet --upgrade
+	@$(UV) export --quiet --format requirements-txt --all-groups --no-emit-workspace --no-header --no-annotate --output-file requirements.lock >/dev/null
+
+demo: setup ## Two days from the meters' bytes to a bill, in about a minute
+	@$(RUN)python demo/run.py
+
+test: setup ## Run the tests, the main job included
+	@$(RUN)coverage run -m pytest -m "not gates" --benchmark-skip
+	@$(RUN)coverage report
+
+check: setup ## Format, lint, types, architecture, declared dependencies
+	$(RUN)ruff format --check
+	$(RUN)ruff check
+	$(RUN)mypy
+	$(RUN)lint-imports
+	@for m in $(MEMBERS); do echo "deptry $$m"; (cd $$m && ../.venv/bin/deptry src --config pyproject.toml) || exit 1; done
+
+gates: setup ## Plant a defect per member and demand that every checker sees it
+	@$(RUN)pytest -m gates
+
+isolated: $(UV) ## Install each member alone and import all of it
+	@$(RUN)python tests/isolated.py $(MEMBERS)
+
+fix: setup ## Format, and fix what can be fixed
+	$(RUN)ruff format
+	$(RUN)ruff check --fix
+
+proto: setup ## Compile the gateway contract again
+	$(RUN)python -m grpc_tools.protoc -Iprotocols/src --python_out=protocols/src --pyi_out=protocols/src \
+		protocols/src/quince/protocols/gateway/uplink.proto
+
+mosquitto: ## Install the broker the tests like best (Debian, as root)
+	@command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || \
+		{ apt-get update -qq && apt-get install -y -qq mosquitto; } || \
+		echo "mosquitto cannot be installed here: its tests are skipped, the demo uses the embedded broker"
+
+bench: setup ## Time the hot paths
+	$(RUN)pytest tests --benchmark-only --benchmark-columns=median,iqr,rounds
+
+wheels: setup ## Build a wheel of every package into dist/
+	$(UV) build --all-packages --wheel
+
+clean: ## Remove everything that was built
+	rm -rf .venv .tools .demo dist

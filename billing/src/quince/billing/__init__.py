@@ -1,0 +1,1 @@
+"""The commercial side: tariff → determinants → rating → bill (pure); customers, runs, invoices."""

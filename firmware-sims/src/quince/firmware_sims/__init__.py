@@ -1,0 +1,1 @@
+"""Meters that behave, and misbehave, as real ones: real servers, real bytes, simulated energy."""

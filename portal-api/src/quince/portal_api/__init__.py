@@ -1,0 +1,1 @@
+"""The thin door for customers: authenticate, call, return."""

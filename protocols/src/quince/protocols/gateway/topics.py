@@ -1,0 +1,76 @@
+"""The topic tree: quince/v1/{cell}/{gateway}/up/{iv,ev,st} and …/down/ack."""
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from quince.model.errors import InvalidValueError
+
+_ROOT = "quince/v1"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+class Lane(IntEnum):
+    """The outbox lanes, most urgent first; each is a sequence of its own."""
+
+    EVENTS = 0
+    RESULTS = 1
+    LIVE = 2
+    BACKFILL = 3
+
+
+class Way(StrEnum):
+    """The last topic level: what a message is about."""
+
+    INTERVALS = "iv"
+    EVENTS = "ev"
+    STATE = "st"
+
+
+UPLINK_WAYS = (Way.INTERVALS, Way.EVENTS)
+
+
+def way_of(lane: Lane) -> Way:
+    """Return the topic level a lane's messages go up by."""
+    return Way.EVENTS if lane is Lane.EVENTS else Way.INTERVALS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayAddress:
+    """A gateway's name within its cell; both are single topic levels."""
+
+    cell: str
+    gateway: str
+
+    def __post_init__(self) -> None:
+        for field in ("cell", "gateway"):
+            if _NAME.fullmatch(getattr(self, field)) is None:
+                raise InvalidValueError(
+                    field, getattr(self, field), "letters, digits, '_', '.', '-'; at most 63"
+                )
+
+    def up(self, way: Way) -> str:
+        """Return the topic this gateway publishes `way` on."""
+        return f"{_ROOT}/{self.cell}/{self.gateway}/up/{way}"
+
+    @property
+    def ack(self) -> str:
+        """The topic this gateway hears the head-end's acknowledgements on."""
+        return f"{_ROOT}/{self.cell}/{self.gateway}/down/ack"
+
+
+def cell_filters(cell: str) -> tuple[str, ...]:
+    """Return the subscriptions of the head-end consumer that owns `cell`."""
+    return tuple(f"{_ROOT}/{cell}/+/up/{way}" for way in Way)
+
+
+def parse_up(topic: str) -> tuple[GatewayAddress, Way]:
+    """Split an upward topic into who and what; InvalidValueError for any other topic."""
+    levels = topic.split("/")
+    if len(levels) != 6 or "/".join(levels[:2]) != _ROOT or levels[4] != "up":  # noqa: PLR2004
+        raise InvalidValueError("topic", topic, f"expected {_ROOT}/{{cell}}/{{gateway}}/up/…")
+    try:
+        way = Way(levels[5])
+    except ValueError as error:
+        raise InvalidValueError("topic", topic, "unknown last level") from error
+    return GatewayAddress(cell=levels[2], gateway=levels[3]), way
