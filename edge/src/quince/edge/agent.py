@@ -1,0 +1,168 @@
+"""The agent: one worker per bus visits its meters when they are due and records what they say.
+
+Law: a round is accepted when its commit returns, and not before; a meter that misbehaves costs
+its own time and nobody else's.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NoReturn
+
+import structlog
+
+from quince.edge.outbox.store import Outbox, Round
+from quince.edge.readers.reader import Reader
+from quince.edge.schedule.rules import Span, jitter_s, mark, next_boundary, uncovered, window
+from quince.edge.schedule.sampling import Sample, interval_between
+from quince.model.clock import Clock
+from quince.model.interval import IntervalSeries, floor_boundary
+from quince.protocols.gateway.messages import Content
+from quince.protocols.gateway.topics import Lane
+
+log = structlog.get_logger()
+
+VISIT_S_MAX = 300.0  # a year of profile over 9600 baud takes longer, and continues next visit
+BACKOFF_S_MIN, BACKOFF_S_MAX = 5, 300  # a dead meter is asked again within five minutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterPlan:
+    """One meter as the agent sees it: how to open a session, and how to read it."""
+
+    meter_id: str
+    bus: str
+    keeps_profile: bool
+    utc_offset_min: int
+    connect: Callable[[], AbstractAsyncContextManager[Reader]]
+
+
+@dataclass(slots=True)
+class _Turn:
+    """When a meter is due, and how often it has failed in a row."""
+
+    plan: MeterPlan
+    due_utc: datetime
+    failures: int = 0
+
+
+class Agent:
+    """Reads every meter of one gateway, for ever."""
+
+    def __init__(
+        self,
+        *,
+        gateway: str,
+        plans: Sequence[MeterPlan],
+        backfill_days: int,
+        outbox: Outbox,
+        stir: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        """Bind the agent; `stir` tells the uplink that the outbox holds something new."""
+        self._jitter = timedelta(seconds=jitter_s(gateway))
+        self._plans = plans
+        self._backfill_days = backfill_days
+        self._outbox = outbox
+        self._stir = stir
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Run one worker per bus until cancelled."""
+        async with asyncio.TaskGroup() as workers:
+            for bus in dict.fromkeys(plan.bus for plan in self._plans):
+                plans = [plan for plan in self._plans if plan.bus == bus]
+                workers.create_task(self._work(plans), name=bus)
+
+    async def _work(self, plans: Sequence[MeterPlan]) -> NoReturn:
+        turns = [_Turn(plan, self._first_due(plan)) for plan in plans]
+        while True:
+            turn = min(turns, key=lambda turn: turn.due_utc)
+            await asyncio.sleep(self._clock.seconds_until(turn.due_utc))
+            await self._take(turn)
+
+    async def _take(self, turn: _Turn) -> None:
+        try:
+            async with asyncio.timeout(VISIT_S_MAX):
+                await self.visit(turn.plan)
+        except Exception as error:  # noqa: BLE001 - a bus's outermost loop: no meter may end it
+            turn.failures += 1
+            log.warning(
+                "visit_failed",
+                meter_id=turn.plan.meter_id,
+                failures=turn.failures,
+                error=type(error).__name__,
+                reason=str(error),
+            )
+            turn.due_utc = self._retry_due(turn)
+        else:
+            turn.failures = 0
+            turn.due_utc = self._next_due(turn.plan)
+
+    async def visit(self, plan: MeterPlan) -> None:
+        """Read one meter once: what its profile has and we have not, or one register sample."""
+        async with plan.connect() as reader:
+            if plan.keeps_profile:
+                await self._read_profile(plan, reader)
+            else:
+                await self._sample(reader)
+
+    async def _read_profile(self, plan: MeterPlan, reader: Reader) -> None:
+        meter_now_utc = await reader.clock()
+        whole = window(
+            min(meter_now_utc, self._clock.now_utc()),
+            days=self._backfill_days,
+            utc_offset_min=plan.utc_offset_min,
+        )
+        self._outbox.forget_coverage(plan.meter_id, whole.start_utc.date())
+        covered = self._outbox.coverage(plan.meter_id)
+        for span in uncovered(covered, whole, utc_offset_min=plan.utc_offset_min):
+            lane = Lane.LIVE if span.end_utc == whole.end_utc else Lane.BACKFILL
+            await self._read_span(plan, reader, span, lane)
+
+    async def _read_span(self, plan: MeterPlan, reader: Reader, span: Span, lane: Lane) -> None:
+        piece = await reader.intervals(span.start_utc, span.end_utc)
+        content = Content(series=(piece.series,), readings=piece.readings)
+        coverage = {(plan.meter_id, day): slots for day, slots in mark(span).items()}
+        self._outbox.record(Round(messages=((lane, content),), coverage=coverage))
+        self._stir()
+        log.info(
+            "intervals_accepted",
+            meter_id=plan.meter_id,
+            start_utc=span.start_utc.isoformat(),
+            count=len(piece.series.values),
+            missing=piece.series.values.count(None),
+            lane=lane.name,
+        )
+
+    async def _sample(self, reader: Reader) -> None:
+        boundary_utc = floor_boundary(self._clock.now_utc())
+        readings = await reader.registers()
+        samples = [Sample(boundary_utc=boundary_utc, reading=reading) for reading in readings]
+        timely = tuple(sample for sample in samples if sample.timely)
+        series = tuple(filter(None, (self._interval_to(sample) for sample in timely)))
+        content = Content(series=series, readings=tuple(sample.reading for sample in timely))
+        self._outbox.record(Round(messages=((Lane.LIVE, content),), samples=timely))
+        self._stir()
+        log.info("sample_accepted", boundary_utc=boundary_utc.isoformat(), count=len(timely))
+
+    def _interval_to(self, sample: Sample) -> IntervalSeries | None:
+        before = self._outbox.last_sample(sample.reading.meter_id, sample.reading.obis)
+        return interval_between(before, sample)
+
+    def _first_due(self, plan: MeterPlan) -> datetime:
+        """A profile can be read at once; a sample means nothing before its border."""
+        now_utc = self._clock.now_utc()
+        return now_utc if plan.keeps_profile else next_boundary(now_utc)
+
+    def _next_due(self, plan: MeterPlan) -> datetime:
+        boundary_utc = next_boundary(self._clock.now_utc())
+        return boundary_utc + self._jitter if plan.keeps_profile else boundary_utc
+
+    def _retry_due(self, turn: _Turn) -> datetime:
+        if not turn.plan.keeps_profile:
+            return self._next_due(turn.plan)
+        backoff_s = min(BACKOFF_S_MIN * 2 ** min(turn.failures - 1, 16), BACKOFF_S_MAX)
+        return self._clock.now_utc() + timedelta(seconds=backoff_s)

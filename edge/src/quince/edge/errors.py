@@ -1,0 +1,29 @@
+"""What can go wrong at the edge, drawn once."""
+
+from typing import ClassVar
+
+from quince.model.errors import InvalidValueError, QuinceError
+
+
+class TransportError(QuinceError):
+    """The line to a meter failed: refused, closed, gone."""
+
+    code: ClassVar[str] = "transport_error"
+
+
+class ReadTimeoutError(TransportError):
+    """Nothing came from the meter before the deadline."""
+
+    code: ClassVar[str] = "read_timeout"
+
+
+class LinkError(QuinceError):
+    """The session with the broker ended."""
+
+    code: ClassVar[str] = "link_error"
+
+
+class OutboxFullError(InvalidValueError):
+    """The outbox takes no more intervals; the meters' own profiles keep them until it does."""
+
+    code: ClassVar[str] = "outbox_full"

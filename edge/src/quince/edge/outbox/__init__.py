@@ -1,0 +1,1 @@
+"""What the gateway has promised to deliver, on its own disk."""

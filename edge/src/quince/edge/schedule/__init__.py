@@ -1,0 +1,1 @@
+"""When to read, and what is still to be read."""

@@ -1,0 +1,94 @@
+"""The wall-clock schedule and the coverage of quarter-hours, as pure functions.
+
+Law: the next read is computed from the wall clock each time, never as now + period; what to read
+is what no committed round has covered, so a restart, a dead link or a clock step needs no case.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import groupby
+
+from quince.model.interval import STEP, STEP_S, floor_boundary
+
+JITTER_S_MAX = (
+    120  # spreads a fleet's reads after the quarter-hour; meters need a few seconds anyway
+)
+
+# A UTC day's quarter-hours as bits, slot 0 lowest: set = read and committed to the outbox.
+Coverage = Mapping[date, int]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A half-open run of quarter-hours in UTC."""
+
+    start_utc: datetime
+    end_utc: datetime
+
+
+def jitter_s(gateway: str) -> int:
+    """Return the gateway's own delay after each quarter-hour: stable, 0..JITTER_S_MAX-1."""
+    return int.from_bytes(hashlib.sha256(gateway.encode()).digest()[:4]) % JITTER_S_MAX
+
+
+def next_boundary(now_utc: datetime) -> datetime:
+    """Return the first quarter-hour after `now_utc`."""
+    return floor_boundary(now_utc) + STEP
+
+
+def window(now_utc: datetime, *, days: int, utc_offset_min: int) -> Span:
+    """Return what is worth reading at `now_utc`: from local midnight `days` ago to the boundary."""
+    offset = timedelta(minutes=utc_offset_min)
+    today = datetime.combine((now_utc + offset).date(), time(), UTC) - offset
+    return Span(today - timedelta(days=days), floor_boundary(now_utc))
+
+
+def mark(span: Span) -> dict[date, int]:
+    """Return the coverage bits of `span`, by UTC day."""
+    bits: dict[date, int] = {}
+    slot_utc = span.start_utc
+    while slot_utc < span.end_utc:
+        day, slot = _slot(slot_utc)
+        bits[day] = bits.get(day, 0) | 1 << slot
+        slot_utc += STEP
+    return bits
+
+
+def uncovered(coverage: Coverage, whole: Span, *, utc_offset_min: int) -> list[Span]:
+    """Return what of `whole` no round has covered: newest local day first, in order within it.
+
+    Each span lies within one of the meter's local days, so that a day's registers at both its
+    midnights are read and its energy can be checked; local = UTC + `utc_offset_min`.
+    """
+    offset = timedelta(minutes=utc_offset_min)
+    runs = _runs(coverage, whole, offset)
+    days = [
+        list(spans) for _, spans in groupby(runs, lambda span: (span.start_utc + offset).date())
+    ]
+    return [span for spans in reversed(days) for span in spans]
+
+
+def _runs(coverage: Coverage, whole: Span, offset: timedelta) -> Iterator[Span]:
+    run_start: datetime | None = None
+    slot_utc = whole.start_utc
+    while slot_utc < whole.end_utc:
+        day, slot = _slot(slot_utc)
+        covered = coverage.get(day, 0) >> slot & 1
+        local = slot_utc + offset
+        at_midnight = local.hour == 0 and local.minute == 0
+        if run_start is not None and (covered or at_midnight):
+            yield Span(run_start, slot_utc)
+            run_start = None
+        if run_start is None and not covered:
+            run_start = slot_utc
+        slot_utc += STEP
+    if run_start is not None:
+        yield Span(run_start, whole.end_utc)
+
+
+def _slot(moment_utc: datetime) -> tuple[date, int]:
+    seconds = int(moment_utc.timestamp())
+    day = datetime.fromtimestamp(seconds - seconds % 86_400, UTC).date()
+    return day, seconds % 86_400 // STEP_S

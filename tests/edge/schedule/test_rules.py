@@ -1,0 +1,72 @@
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, strategies as st
+
+from quince.edge.schedule.rules import (
+    JITTER_S_MAX,
+    Span,
+    jitter_s,
+    mark,
+    next_boundary,
+    uncovered,
+    window,
+)
+from quince.model.interval import STEP
+
+MIDNIGHT = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)  # in El Salvador, UTC-6
+EL_SALVADOR = -360
+
+
+def test_the_window_opens_at_local_midnight_days_ago():
+    now = datetime(2026, 5, 2, 6, 7, tzinfo=UTC)
+    expected = Span(MIDNIGHT - timedelta(days=1), datetime(2026, 5, 2, 6, 0, tzinfo=UTC))
+    assert window(now, days=2, utc_offset_min=EL_SALVADOR) == expected
+
+
+def test_before_local_midnight_the_local_day_is_yesterdays():
+    now = datetime(2026, 5, 2, 5, 59, tzinfo=UTC)
+    assert window(now, days=0, utc_offset_min=EL_SALVADOR).start_utc == MIDNIGHT
+
+
+def test_nothing_covered_is_read_by_local_day_newest_first():
+    whole = Span(MIDNIGHT - timedelta(days=1), MIDNIGHT + timedelta(hours=1))
+    assert uncovered({}, whole, utc_offset_min=EL_SALVADOR) == [
+        Span(MIDNIGHT, MIDNIGHT + timedelta(hours=1)),
+        Span(MIDNIGHT - timedelta(days=1), MIDNIGHT),
+    ]
+
+
+def test_a_hole_splits_the_day():
+    whole = Span(MIDNIGHT, MIDNIGHT + timedelta(hours=2))
+    covered = mark(Span(MIDNIGHT + STEP, MIDNIGHT + 2 * STEP))
+    assert uncovered(covered, whole, utc_offset_min=EL_SALVADOR) == [
+        Span(MIDNIGHT, MIDNIGHT + STEP),
+        Span(MIDNIGHT + 2 * STEP, whole.end_utc),
+    ]
+
+
+@given(st.sets(st.integers(0, 287)), st.integers(0, 288), st.integers(0, 288))
+def test_reading_what_is_uncovered_covers_the_window(read, first, count):
+    start = MIDNIGHT + first * STEP
+    whole = Span(start, start + count * STEP)
+    covered = {}
+    for slot in read:
+        for day, bits in mark(Span(MIDNIGHT + slot * STEP, MIDNIGHT + (slot + 1) * STEP)).items():
+            covered[day] = covered.get(day, 0) | bits
+    for span in uncovered(covered, whole, utc_offset_min=EL_SALVADOR):
+        for day, bits in mark(span).items():
+            assert covered.get(day, 0) & bits == 0
+            covered[day] = covered.get(day, 0) | bits
+    assert uncovered(covered, whole, utc_offset_min=EL_SALVADOR) == []
+
+
+def test_jitter_is_stable_and_differs_between_gateways():
+    delays = {jitter_s(f"gw-{number}") for number in range(200)}
+    assert jitter_s("gw-1") == jitter_s("gw-1")
+    assert max(delays) < JITTER_S_MAX
+    assert len(delays) > 60
+
+
+def test_the_next_boundary_is_after_now():
+    assert next_boundary(MIDNIGHT) == MIDNIGHT + STEP
+    assert next_boundary(MIDNIGHT + timedelta(seconds=899)) == MIDNIGHT + STEP

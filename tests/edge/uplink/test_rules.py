@@ -1,0 +1,45 @@
+from quince.edge.uplink.rules import ACK_TIMEOUT_S, WINDOW_MAX, LaneWindow
+
+
+def test_a_fresh_window_has_all_its_room():
+    assert LaneWindow().room(oldest_seq=1) == WINDOW_MAX
+
+
+def test_what_is_in_flight_takes_room_until_the_watermark_moves():
+    window = LaneWindow()
+    window.sent(10, now_s=0.0)
+    assert window.room(oldest_seq=1) == WINDOW_MAX - 10
+    assert window.room(oldest_seq=8) == WINDOW_MAX - 3
+    assert window.room(oldest_seq=11) == WINDOW_MAX
+
+
+def test_silence_after_sending_becomes_overdue():
+    window = LaneWindow()
+    assert not window.overdue(1000.0)
+    window.sent(1, now_s=0.0)
+    assert not window.overdue(ACK_TIMEOUT_S)
+    assert window.overdue(ACK_TIMEOUT_S + 0.1)
+
+
+def test_progress_restarts_the_wait_and_completion_ends_it():
+    window = LaneWindow()
+    window.sent(2, now_s=0.0)
+    window.acknowledged(1, now_s=9.0)
+    assert not window.overdue(ACK_TIMEOUT_S + 1)
+    window.acknowledged(2, now_s=10.0)
+    assert not window.overdue(1000.0)
+
+
+def test_a_repeated_watermark_is_no_progress():
+    window = LaneWindow()
+    window.sent(5, now_s=0.0)
+    window.acknowledged(1, now_s=1.0)
+    window.acknowledged(1, now_s=11.0)
+    assert window.overdue(ACK_TIMEOUT_S + 1.1)
+
+
+def test_a_rewound_window_sends_again_from_the_oldest():
+    window = LaneWindow()
+    window.sent(5, now_s=3.0)
+    window.rewind()
+    assert (window.sent_upto, window.waiting_since_s) == (0, None)
