@@ -1,0 +1,1 @@
+"""The bill: an immutable document with the evidence to compute it again, and its text."""

@@ -1,0 +1,1 @@
+"""Contracts: the tariff versions a tenant offers, each written once."""

@@ -1,0 +1,1 @@
+"""Customers, their accounts, and the meter each account had on each day."""

@@ -1,0 +1,1 @@
+"""Determinants: what a meter used, peaked and lacked per bucket. They know no money."""

@@ -1,0 +1,1 @@
+"""Invoices: the bills that were issued, each written once and never changed."""

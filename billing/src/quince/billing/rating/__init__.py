@@ -1,0 +1,1 @@
+"""Rating: determinants and a tariff become lines of money. It knows no interval."""
