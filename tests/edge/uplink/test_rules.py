@@ -1,4 +1,4 @@
-from quince.edge.uplink.rules import ACK_TIMEOUT_S, WINDOW_MAX, LaneWindow
+from quince.edge.uplink.rules import ACK_TIMEOUT_S_MAX, ACK_TIMEOUT_S_MIN, WINDOW_MAX, LaneWindow
 
 
 def test_a_fresh_window_has_all_its_room():
@@ -17,15 +17,15 @@ def test_silence_after_sending_becomes_overdue():
     window = LaneWindow()
     assert not window.overdue(1000.0)
     window.sent(1, now_s=0.0)
-    assert not window.overdue(ACK_TIMEOUT_S)
-    assert window.overdue(ACK_TIMEOUT_S + 0.1)
+    assert not window.overdue(ACK_TIMEOUT_S_MIN)
+    assert window.overdue(ACK_TIMEOUT_S_MIN + 0.1)
 
 
 def test_progress_restarts_the_wait_and_completion_ends_it():
     window = LaneWindow()
     window.sent(2, now_s=0.0)
     window.acknowledged(1, now_s=9.0)
-    assert not window.overdue(ACK_TIMEOUT_S + 1)
+    assert not window.overdue(ACK_TIMEOUT_S_MIN + 1)
     window.acknowledged(2, now_s=10.0)
     assert not window.overdue(1000.0)
 
@@ -35,11 +35,28 @@ def test_a_repeated_watermark_is_no_progress():
     window.sent(5, now_s=0.0)
     window.acknowledged(1, now_s=1.0)
     window.acknowledged(1, now_s=11.0)
-    assert window.overdue(ACK_TIMEOUT_S + 1.1)
+    assert window.overdue(ACK_TIMEOUT_S_MIN + 1.1)
 
 
-def test_a_rewound_window_sends_again_from_the_oldest():
+def test_going_back_sends_again_from_the_oldest_and_waits_longer_each_time():
     window = LaneWindow()
-    window.sent(5, now_s=3.0)
-    window.rewind()
+    patience = []
+    for _ in range(7):
+        window.sent(5, now_s=3.0)
+        window.go_back()
+        patience.append(window.patience_s)
     assert (window.sent_upto, window.waiting_since_s) == (0, None)
+    assert patience == [20, 40, 80, 160, ACK_TIMEOUT_S_MAX, ACK_TIMEOUT_S_MAX, ACK_TIMEOUT_S_MAX]
+
+
+def test_a_word_from_the_head_end_makes_impatient_again():
+    window = LaneWindow()
+    window.go_back()
+    window.acknowledged(0, now_s=1.0)
+    assert window.patience_s == ACK_TIMEOUT_S_MIN
+
+
+def test_a_new_session_forgets_what_the_last_one_sent():
+    window = LaneWindow(sent_upto=9, acked_upto=4, waiting_since_s=1.0, patience_s=80.0)
+    window.restart()
+    assert window == LaneWindow()

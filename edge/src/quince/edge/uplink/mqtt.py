@@ -96,7 +96,7 @@ async def _connect(
         protocol=version,
         keepalive=KEEPALIVE_S,
         # The will says that contact was lost; it never says that power was.
-        will=aiomqtt.Will(state, _state("contact_lost"), qos=1, retain=True),
+        will=aiomqtt.Will(state, _state("offline"), qos=1, retain=True),
         tls_context=_tls(broker),
         # A persistent session, in the words of either version.
         clean_start=False if five else MQTT_CLEAN_START_FIRST_ONLY,

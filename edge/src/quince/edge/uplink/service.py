@@ -6,7 +6,7 @@ from typing import NoReturn, Protocol
 import structlog
 
 from quince.edge.outbox.store import Outbox, StoredMessage
-from quince.edge.uplink.rules import ACK_TIMEOUT_S, LaneWindow
+from quince.edge.uplink.rules import ACK_TIMEOUT_S_MIN, LaneWindow
 from quince.model.clock import Clock
 from quince.model.errors import CodecError
 from quince.protocols.gateway.messages import Envelope, decode_ack, encode_uplink
@@ -44,8 +44,7 @@ class Uplink:
 
     async def run(self, link: Link) -> NoReturn:
         """Deliver over `link` until it breaks; a new session starts from the watermark."""
-        for window in self._windows.values():
-            window.rewind()
+        self._restart_windows()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._hear(link))
             tasks.create_task(self._send(link))
@@ -57,7 +56,7 @@ class Uplink:
             for lane in Lane:
                 await self._send_lane(link, lane)
             try:
-                await asyncio.wait_for(self._stirred.wait(), ACK_TIMEOUT_S / 4)
+                await asyncio.wait_for(self._stirred.wait(), ACK_TIMEOUT_S_MIN / 4)
             except TimeoutError:
                 continue
 
@@ -68,7 +67,7 @@ class Uplink:
             return
         if window.overdue(_now_s()):
             log.info("watermark_overdue", lane=lane.name, oldest_seq=oldest_seq)
-            window.rewind()
+            window.go_back()
         for message in self._outbox.pending(lane, window.sent_upto, window.room(oldest_seq)):
             await link.publish(self._address.up(way_of(lane)), self._wrap(message, oldest_seq))
             window.sent(message.seq, _now_s())
@@ -98,11 +97,14 @@ class Uplink:
             self._outbox.acknowledge(mark)
             if self._outbox.epoch != epoch:
                 log.warning("stream_renewed", lane=mark.lane.name, upto=mark.upto)
-                for window in self._windows.values():
-                    window.rewind()
+                self._restart_windows()
             elif mark.epoch == epoch:
                 self._windows[mark.lane].acknowledged(mark.upto, _now_s())
             self.stir()
+
+    def _restart_windows(self) -> None:
+        for window in self._windows.values():
+            window.restart()
 
 
 def _now_s() -> float:
