@@ -27,3 +27,9 @@ class OutboxFullError(InvalidValueError):
     """The outbox takes no more intervals; the meters' own profiles keep them until it does."""
 
     code: ClassVar[str] = "outbox_full"
+
+
+class UnsupportedReadError(QuinceError):
+    """The meter cannot be asked this: it keeps no profile, or has no clock to set."""
+
+    code: ClassVar[str] = "unsupported_read"

@@ -89,13 +89,7 @@ def decode_uplink(payload: bytes) -> tuple[Envelope, Content]:
         raise CodecError(f"message of {len(payload)} octets; at most {MESSAGE_BYTES_MAX}")
     try:
         message = Uplink.FromString(payload)
-        envelope = Envelope(
-            epoch=message.epoch,
-            lane=Lane(message.lane),
-            seq=message.seq,
-            oldest_seq=message.oldest_seq,
-            sent_utc=_from_ms(message.sent_ms),
-        )
+        envelope = _envelope(message)
         content = Content(
             series=tuple(series for block in message.block for series in _decode_block(block)),
             readings=tuple(_decode_reading(reading) for reading in message.reading),
@@ -104,6 +98,19 @@ def decode_uplink(payload: bytes) -> tuple[Envelope, Content]:
     except (DecodeError, InvalidValueError, ValueError) as error:
         raise CodecError(f"not an uplink message: {error}") from error
     return envelope, content
+
+
+def decode_envelope(payload: bytes) -> Envelope:
+    """Return the envelope alone, of a message whose content cannot be read; CodecError if none.
+
+    A head-end that knows the place of what it cannot read can set it aside and go on.
+    """
+    if len(payload) > MESSAGE_BYTES_MAX:
+        raise CodecError(f"message of {len(payload)} octets; at most {MESSAGE_BYTES_MAX}")
+    try:
+        return _envelope(Uplink.FromString(payload))
+    except (DecodeError, InvalidValueError, ValueError) as error:
+        raise CodecError(f"not an uplink message: {error}") from error
 
 
 # --- down -------------------------------------------------------------------------------
@@ -126,6 +133,16 @@ def decode_ack(payload: bytes) -> Watermark:
 
 
 # --- parts ------------------------------------------------------------------------------
+
+
+def _envelope(message: Uplink) -> Envelope:
+    return Envelope(
+        epoch=message.epoch,
+        lane=Lane(message.lane),
+        seq=message.seq,
+        oldest_seq=message.oldest_seq,
+        sent_utc=_from_ms(message.sent_ms),
+    )
 
 
 def _encode_series(series: IntervalSeries) -> Block:

@@ -1,0 +1,76 @@
+"""quince-edge: run a gateway, or ask one of its meters something."""
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+
+from quince.edge.config import GatewayConfig, load_config
+from quince.edge.readers.counters import CounterStore
+from quince.edge.settings import EdgeSettings, load_settings
+from quince.edge.wiring import Workshop, run as run_gateway
+from quince.model.clock import parse_clock
+from quince.model.errors import InvalidValueError, QuinceError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
+
+_Config = Annotated[Path | None, typer.Option("--config", help="the gateway's configuration file")]
+
+
+@app.command()
+def run(config: _Config = None) -> None:
+    """Read the meters and deliver what they say, until stopped."""
+    settings = load_settings()
+    structlog.configure(processors=[*_LOG_LINES])
+    asyncio.run(run_gateway(_config(settings, config), parse_clock(settings.clock)))
+
+
+@app.command()
+def read(meter: str, config: _Config = None) -> None:
+    """Print a meter's clock and registers, as they are now."""
+    settings = load_settings()
+    asyncio.run(_read(settings, _config(settings, config), meter))
+
+
+@app.command()
+def settings() -> None:
+    """Print the settings in force."""
+    for name, value in load_settings():
+        print(f"{name} = {value}")
+
+
+def main() -> None:
+    """Run the command; a refusal is one line on stderr and exit code 1."""
+    try:
+        app()
+    except QuinceError as error:
+        raise SystemExit(f"{error.code}: {error}") from error
+
+
+_LOG_LINES = (
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+    structlog.processors.JSONRenderer(),
+)
+
+
+def _config(settings: EdgeSettings, path: Path | None) -> GatewayConfig:
+    return load_config(path or settings.config)
+
+
+async def _read(settings: EdgeSettings, config: GatewayConfig, meter_id: str) -> None:
+    by_id = {meter.id: meter for meter in config.meters}
+    if meter_id not in by_id:
+        raise InvalidValueError("meter", meter_id, f"one of {', '.join(by_id)}")
+    with CounterStore(config.outbox.with_suffix(".counters")) as counters:
+        workshop = Workshop(parse_clock(settings.clock), counters, random.SystemRandom())
+        async with workshop.connector(by_id[meter_id])() as reader:
+            print(f"clock     {await reader.clock():%Y-%m-%d %H:%M:%S}Z")
+            for reading in await reader.registers():
+                print(f"{reading.obis!s:<9} {reading.value} at {reading.at_utc:%H:%M:%S}Z")

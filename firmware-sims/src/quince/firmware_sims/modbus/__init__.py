@@ -1,0 +1,1 @@
+"""A simulated Modbus meter behind a TCP gateway."""

@@ -1,0 +1,299 @@
+"""The messages of IEC 62056-21 mode C: a renderer beside every parser, and a bounded reader.
+
+Law: octets that are not exactly one message raise CodecError and nothing else.
+Each message knows its first character; `bytes(message)` is what goes on the line.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import reduce
+from operator import xor
+from typing import Any, ClassVar, Self
+
+from quince.model.errors import CodecError, InvalidValueError
+from quince.protocols.optical.line import (
+    BAUD_BY_CHARACTER,
+    REACTION_S_MIN,
+    REACTION_SHORT_S_MIN,
+)
+
+SOH, STX, ETX, ACK, NAK = 0x01, 0x02, 0x03, 0x06, 0x15
+# The longest line is an identification: '/', maker, baud, 16 characters and escapes, CR LF.
+LINE_BYTES_MAX = 64
+# Two months of quarter-hours asked at once are 110 kB; the longest public read-out has 9.5 kB.
+BLOCK_BYTES_MAX = 131_072
+
+
+class Mode(StrEnum):
+    """What the client asks for after the identification."""
+
+    READ_OUT = "0"
+    PROGRAMMING = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """`/?address!`: the meter of this address, or any meter if it is empty, shall identify."""
+
+    address: str = ""
+
+    first: ClassVar[int] = ord("/")
+    _form: ClassVar[re.Pattern[bytes]] = re.compile(rb"/\?([0-9A-Za-z ]{0,32})!\r\n")
+
+    def __post_init__(self) -> None:
+        _require("request.address", self.address, r"[0-9A-Za-z ]{0,32}")
+
+    def __bytes__(self) -> bytes:
+        return f"/?{self.address}!\r\n".encode()
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Self:
+        """Read one request; CodecError otherwise."""
+        (address,) = _match(cls._form, octets, "a request")
+        return cls(address=address)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identification:
+    """`/XXXZ…`: the maker, the fastest baud the meter offers, and its name, escapes included."""
+
+    maker: str
+    baud_character: str
+    name: str
+
+    first: ClassVar[int] = ord("/")
+    _form: ClassVar[re.Pattern[bytes]] = re.compile(rb"/([A-Za-z]{3})([0-6])([ -~]{0,32})\r\n")
+
+    def __post_init__(self) -> None:
+        _require("identification.maker", self.maker, r"[A-Za-z]{3}")
+        _require("identification.baud_character", self.baud_character, r"[0-6]")
+        _require("identification.name", self.name, r"[ -~]{0,32}")
+
+    def __bytes__(self) -> bytes:
+        return f"/{self.maker}{self.baud_character}{self.name}\r\n".encode()
+
+    @property
+    def baud(self) -> int:
+        """The offered baud."""
+        return BAUD_BY_CHARACTER[self.baud_character]
+
+    @property
+    def reaction_s_min(self) -> float:
+        """How long to wait before answering: a lower-case third letter promises a quick meter."""
+        return REACTION_SHORT_S_MIN if self.maker[2].islower() else REACTION_S_MIN
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Self:
+        """Read one identification of a mode C meter; CodecError otherwise."""
+        maker, baud_character, name = _match(cls._form, octets, "a mode C identification")
+        return cls(maker=maker, baud_character=baud_character, name=name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionSelect:
+    """`ACK 0 Z Y`: the client takes the baud and names the mode."""
+
+    baud_character: str
+    mode: Mode
+
+    first: ClassVar[int] = ACK
+    _form: ClassVar[re.Pattern[bytes]] = re.compile(rb"\x060([0-6])([01])\r\n")
+
+    def __post_init__(self) -> None:
+        _require("option.baud_character", self.baud_character, r"[0-6]")
+
+    def __bytes__(self) -> bytes:
+        return f"\x060{self.baud_character}{self.mode}\r\n".encode()
+
+    @property
+    def baud(self) -> int:
+        """The baud both sides switch to."""
+        return BAUD_BY_CHARACTER[self.baud_character]
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Self:
+        """Read one option select for read-out or programming; CodecError otherwise."""
+        baud_character, mode = _match(cls._form, octets, "an option select")
+        return cls(baud_character=baud_character, mode=Mode(mode))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataBlock:
+    """`STX text ETX BCC`: a read-out, or the answer to a read command."""
+
+    text: str
+
+    first: ClassVar[int] = STX
+    _form: ClassVar[re.Pattern[bytes]] = re.compile(rb"\x02([ -~\r\n]*)\x03([\x00-\x7f])")
+
+    def __post_init__(self) -> None:
+        _require("block.text", self.text, r"[ -~\r\n]*")
+        if len(self.text) > BLOCK_BYTES_MAX:
+            raise InvalidValueError("block.text", len(self.text), f"at most {BLOCK_BYTES_MAX}")
+
+    def __bytes__(self) -> bytes:
+        return _seal(b"\x02" + self.text.encode() + b"\x03")
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Self:
+        """Read one block; CodecError if it is none or its check character is wrong."""
+        text, check = _match(cls._form, octets, "a data block")
+        _verify(octets, check)
+        return cls(text=text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """`SOH CD [STX data] ETX BCC`: P0/P1 password, R1/R5/R6 read, B0 break."""
+
+    name: str
+    data: str | None = None
+
+    first: ClassVar[int] = SOH
+    _form: ClassVar[re.Pattern[bytes]] = re.compile(
+        rb"\x01([BEPRW][0-9])(?:\x02([ -~\r\n]*))?\x03([\x00-\x7f])"
+    )
+
+    def __post_init__(self) -> None:
+        _require("command.name", self.name, r"[BEPRW][0-9]")
+        _require("command.data", self.data or "", r"[ -~\r\n]*")
+
+    def __bytes__(self) -> bytes:
+        data = b"" if self.data is None else b"\x02" + self.data.encode()
+        return _seal(b"\x01" + self.name.encode() + data + b"\x03")
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Self:
+        """Read one command; CodecError if it is none or its check character is wrong."""
+        name, data, check = _match(cls._form, octets, "a command")
+        _verify(octets, check)
+        return cls(name=name, data=data)
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """`ACK`: understood."""
+
+    first: ClassVar[int] = ACK
+
+    def __bytes__(self) -> bytes:
+        return b"\x06"
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Self:
+        """Read one acknowledgement; CodecError otherwise."""
+        if octets != b"\x06":
+            raise CodecError(f"not an acknowledgement: {octets!r}")
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatRequest:
+    """`NAK`: say that again."""
+
+    first: ClassVar[int] = NAK
+
+    def __bytes__(self) -> bytes:
+        return b"\x15"
+
+    @classmethod
+    def parse(cls, octets: bytes) -> Self:
+        """Read one repeat request; CodecError otherwise."""
+        if octets != b"\x15":
+            raise CodecError(f"not a repeat request: {octets!r}")
+        return cls()
+
+
+Message = (
+    Request | Identification | OptionSelect | DataBlock | Command | Acknowledge | RepeatRequest
+)
+
+
+class MessageReader:
+    """Cuts a stream of seven-bit characters into the messages one side may expect now.
+
+    What comes before a message is noise (optical heads hear lamps): it is skipped. The buffer
+    never holds more than one longest block and what came with its end.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def receive_data(self, characters: bytes) -> None:
+        """Take what the line gave."""
+        self._buffer += characters
+
+    def clear(self) -> None:
+        """Forget what was heard."""
+        self._buffer.clear()
+
+    def drop_echo(self, sent: bytes) -> None:
+        """Remove `sent` if it stands first: half-duplex heads hear themselves."""
+        if sent and self._buffer.startswith(sent):
+            del self._buffer[: len(sent)]
+
+    def next_message(self, *expected: type[Message]) -> Message | None:
+        """Return the next message of the `expected` kinds, or None when it is not yet complete.
+
+        A damaged message is consumed and raises CodecError.
+        """
+        by_first = {kind.first: kind for kind in expected}
+        self._skip_to(bytes(by_first))
+        if not self._buffer:
+            return None
+        kind = by_first[self._buffer[0]]
+        length = self._length_of(kind)
+        if length is None:
+            return None
+        octets = bytes(self._buffer[:length])
+        del self._buffer[:length]
+        return kind.parse(octets)
+
+    def _skip_to(self, firsts: bytes) -> None:
+        begin = next((i for i, char in enumerate(self._buffer) if char in firsts), None)
+        del self._buffer[:begin]
+
+    def _length_of(self, kind: type[Message]) -> int | None:
+        if kind is Acknowledge or kind is RepeatRequest:
+            return 1
+        if kind is DataBlock or kind is Command:
+            return self._length_to(b"\x03", after=1, length_max=BLOCK_BYTES_MAX)
+        return self._length_to(b"\n", after=0, length_max=LINE_BYTES_MAX)
+
+    def _length_to(self, last: bytes, *, after: int, length_max: int) -> int | None:
+        """Return the length up to `last` and `after` characters more, None if they are to come."""
+        end = self._buffer.find(last)
+        if end >= length_max or (end < 0 and len(self._buffer) > length_max):
+            self.clear()
+            raise CodecError(f"a message of more than {length_max} characters")
+        length = end + 1 + after
+        return None if end < 0 or length > len(self._buffer) else length
+
+
+def _seal(octets: bytes) -> bytes:
+    return octets + bytes((_check_of(octets),))
+
+
+def _check_of(octets: bytes) -> int:
+    """Return the check character: everything after the first, the ETX included, by exclusive or."""
+    return reduce(xor, octets[1:], 0)
+
+
+def _verify(octets: bytes, check: str) -> None:
+    expected = _check_of(octets[:-1])
+    if ord(check) != expected:
+        raise CodecError(f"check character {ord(check):#04x}; the text gives {expected:#04x}")
+
+
+def _match(form: re.Pattern[bytes], octets: bytes, what: str) -> list[Any]:
+    """Return the groups as text, None for one that is not there."""
+    match = form.fullmatch(octets)
+    if match is None:
+        raise CodecError(f"not {what}: {octets[:LINE_BYTES_MAX]!r}")
+    return [group if group is None else group.decode() for group in match.groups()]
+
+
+def _require(field: str, value: str, form: str) -> None:
+    if re.fullmatch(form, value) is None:
+        raise InvalidValueError(field, value, f"expected {form}")

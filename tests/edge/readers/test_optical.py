@@ -1,0 +1,272 @@
+"""The optical reader against the simulated meter on a real pseudo-terminal, and against scripts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from quince.edge.errors import ReadTimeoutError
+from quince.edge.readers import optical
+from quince.edge.readers.optical import OpticalReader, Session, open_optical
+from quince.firmware_sims.load import Household, Supply, metered_wh
+from quince.firmware_sims.optical.meter import OpticalMeter
+from quince.firmware_sims.optical.pty_line import PtyLine, open_pty_line
+from quince.model.errors import InvalidValueError, RemoteProtocolError
+from quince.model.interval import STEP, RegisterReading
+from quince.model.obis import ACTIVE_IMPORT_INTERVAL, ACTIVE_IMPORT_REGISTER, Obis
+from quince.model.quality import Quality
+from quince.protocols.optical.messages import (
+    Acknowledge,
+    Command,
+    DataBlock,
+    Identification,
+    Message,
+)
+
+NOW = datetime(2026, 5, 2, 12, 7, 3, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 4, 30, 6, tzinfo=UTC)  # in El Salvador
+HOUSEHOLD = Household(seed=7)
+EL_SALVADOR_MIN = -360
+
+
+class StoppedClock:
+    """It is always `NOW`."""
+
+    def now_utc(self) -> datetime:
+        return NOW
+
+    def seconds_until(self, moment_utc: datetime) -> float:
+        return max(0.0, (moment_utc - NOW).total_seconds())
+
+
+class FlippingLine(PtyLine):
+    """A line that flips one bit of the first data block, and notes the repeat requests."""
+
+    flips = 0
+    repeat_requests = 0
+
+    async def read(self) -> bytes:
+        characters = await super().read()
+        self.repeat_requests += characters.count(b"\x15")
+        return characters
+
+    def damage(self, octets: bytes) -> bytes:
+        if self.flips or octets[0] != 0x82:  # STX with its parity bit
+            return octets
+        self.flips += 1
+        return octets[:9] + bytes((octets[9] ^ 0x04,)) + octets[10:]
+
+
+class Script:
+    """A meter that gives its answers in turn, one after each thing said to it, then is silent."""
+
+    def __init__(self, *answers: Message | bytes) -> None:
+        self.answers = [bytes(answer) for answer in answers]
+        self.heard: list[bytes] = []
+        self.pending = b""
+        self.bauds: list[int] = []
+
+    async def read(self, deadline_s: float) -> bytes:
+        if not self.pending:
+            raise ReadTimeoutError(f"nothing in {deadline_s} s")
+        pending, self.pending = self.pending, b""
+        return pending
+
+    async def write(self, data: bytes) -> None:
+        self.heard.append(data)
+        self.pending += self.answers.pop(0) if self.answers else b""
+
+    async def set_line(self, baud: int) -> None:
+        self.bauds.append(baud)
+
+    async def aclose(self) -> None:
+        self.pending = b""
+
+
+def meter(supply: Supply) -> OpticalMeter:
+    return OpticalMeter(
+        HOUSEHOLD,
+        supply,
+        StoppedClock(),
+        serial="12345678",
+        password="secret",
+        utc_offset_min=EL_SALVADOR_MIN,
+    )
+
+
+QUICK = Identification(maker="QUi", baud_character="5", name="")
+CHALLENGE = Command(name="P0", data="(1)")
+OPENING = (QUICK, CHALLENGE, Acknowledge())
+
+
+def block(text: str) -> DataBlock:
+    return DataBlock(text=text)
+
+
+def scripted(script: Script) -> OpticalReader:
+    session = Session(script, "", "secret")
+    return OpticalReader(session, meter_id="m-1", utc_offset_min=0, clock=StoppedClock())
+
+
+@asynccontextmanager
+async def opened(path: Path, password: str = "secret") -> AsyncIterator[OpticalReader]:  # noqa: S107 - a simulated meter's
+    async with open_optical(
+        f"optical:{path}",
+        meter_id="m-1",
+        device_address="12345678",
+        password=password,
+        utc_offset_min=EL_SALVADOR_MIN,
+        clock=StoppedClock(),
+    ) as reader:
+        yield reader
+
+
+async def test_two_days_of_profile_are_the_households_truth() -> None:
+    outage = (MIDNIGHT + timedelta(hours=20, minutes=5), MIDNIGHT + timedelta(hours=21))
+    supply = Supply([outage])
+    starts = [MIDNIGHT + i * STEP for i in range(192)]
+    async with meter(supply).serve() as path, opened(path) as reader:
+        piece = await reader.intervals(MIDNIGHT, MIDNIGHT + timedelta(days=2))
+    borders = [metered_wh(HOUSEHOLD, supply, start) for start in (*starts, starts[-1] + STEP)]
+    truth = [after - before for before, after in pairwise(borders)]
+    assert [value or 0 for value in piece.series.values] == truth
+    assert [i for i, value in enumerate(piece.series.values) if value is None] == [81, 82, 83]
+    assert piece.series.quality[80] == Quality.POWER_FAIL
+    assert (piece.series.obis, piece.series.start_utc) == (ACTIVE_IMPORT_INTERVAL, MIDNIGHT)
+    assert [(reading.at_utc, reading.value) for reading in piece.readings] == [
+        (MIDNIGHT, borders[0]),
+        (MIDNIGHT + timedelta(days=2), borders[-1]),
+    ]
+
+
+async def test_registers_and_clock_are_the_meters_own() -> None:
+    async with meter(Supply()).serve() as path, opened(path) as reader:
+        assert await reader.clock() == NOW
+        assert await reader.registers() == [
+            RegisterReading(
+                meter_id="m-1",
+                obis=ACTIVE_IMPORT_REGISTER,
+                at_utc=NOW,
+                value=HOUSEHOLD.register_wh(NOW),
+            )
+        ]
+
+
+async def test_a_flipped_bit_in_a_block_is_repeated() -> None:
+    with open_pty_line(None) as whole:
+        line = FlippingLine(whole._master, whole.path)
+        talk = asyncio.create_task(meter(Supply()).converse(line))
+        async with opened(line.path) as reader:
+            piece = await reader.intervals(MIDNIGHT, MIDNIGHT + 4 * STEP)
+        talk.cancel()
+        await asyncio.wait([talk])
+    assert piece.series.values == tuple(
+        HOUSEHOLD.interval_wh(MIDNIGHT + i * STEP) for i in range(4)
+    )
+    assert (line.flips, line.repeat_requests) == (1, 1)
+
+
+async def test_a_wrong_password_is_refused() -> None:
+    async with meter(Supply()).serve() as path, opened(path, "guess") as reader:
+        with pytest.raises(RemoteProtocolError, match="Refused"):
+            await reader.clock()
+
+
+async def test_a_day_the_meter_does_not_have_is_missing() -> None:
+    script = Script(*OPENING, block("P.01(ERROR)"))
+    piece = await scripted(script).intervals(MIDNIGHT, MIDNIGHT + 2 * STEP)
+    assert piece.series.values == (None, None)
+    assert piece.series.quality == (Quality.MISSING, Quality.MISSING)
+    assert piece.readings == ()
+
+
+async def test_rows_beyond_the_range_are_left_out() -> None:
+    rows = "P.01(0260430060000)(00)(15)(1)(1.29)(kWh)(0.001)(0.002)(0.003)"
+    piece = await scripted(Script(*OPENING, block(rows))).intervals(MIDNIGHT, MIDNIGHT + STEP)
+    assert piece.series.values == (2,)
+
+
+async def test_the_answer_to_another_range_is_refused() -> None:
+    rows = "P.01(0260429060000)(00)(15)(1)(1.29)(kWh)(0.001)"
+    with pytest.raises(RemoteProtocolError, match="another range"):
+        await scripted(Script(*OPENING, block(rows))).intervals(MIDNIGHT, MIDNIGHT + STEP)
+
+
+async def test_more_than_a_day_is_asked_day_by_day() -> None:
+    script = Script(*OPENING, block("P.01(ERROR)"), block("P.01(ERROR)"))
+    await scripted(script).intervals(MIDNIGHT, MIDNIGHT + 97 * STEP)
+    asked = [Command.parse(said).data for said in script.heard if said.startswith(b"\x01R5")]
+    assert asked == ["P.01(02604300600;02605010600)", "P.01(02605010601;02605010615)"]
+    assert script.bauds == [300, 9600]
+
+
+@pytest.mark.parametrize("offset", [timedelta(0), timedelta(minutes=1)])
+async def test_a_range_off_the_boundary_is_refused(offset: timedelta) -> None:
+    end_utc = MIDNIGHT + timedelta(minutes=1)
+    with pytest.raises(InvalidValueError, match="quarter-hour"):
+        await scripted(Script()).intervals(MIDNIGHT + offset, end_utc - offset)
+
+
+async def test_a_clock_read_over_midnight_is_read_again() -> None:
+    values = ("(260430)", "(235959)", "(260501)", "(000000)", "(260501)")
+    script = Script(*OPENING, *map(block, values))
+    assert await scripted(script).clock() == datetime(2026, 5, 1, tzinfo=UTC)
+
+
+async def test_a_date_that_never_holds_still_is_refused() -> None:
+    dates = (block(f"(26050{day})") for day in range(1, 5))
+    answers = [answer for date in dates for answer in (date, block("(120000)"))]
+    with pytest.raises(RemoteProtocolError, match="hold still"):
+        await scripted(Script(*OPENING, *answers)).clock()
+
+
+async def test_a_meter_without_a_clock_register_is_refused() -> None:
+    with pytest.raises(RemoteProtocolError, match=r"0\.9\.2"):
+        await scripted(Script(*OPENING, block("(ERROR)"))).clock()
+
+
+async def test_a_read_out_without_a_time_gets_the_gateways() -> None:
+    text = "F.F(00)\r\n2.8.0(1.234*kWh)\r\n!\r\n"
+    (reading,) = await scripted(Script(QUICK, block(text))).registers()
+    assert (reading.obis, reading.at_utc, reading.value) == (Obis(1, 0, 2, 8, 0), NOW, 1234)
+
+
+async def test_from_programming_mode_to_a_read_out_the_session_is_left_first() -> None:
+    read_out = block("!\r\n")
+    script = Script(*OPENING, block("P.01(ERROR)"), b"", QUICK, read_out)
+    reader = scripted(script)
+    await reader.intervals(MIDNIGHT, MIDNIGHT)
+    assert await reader.registers() == []
+    assert script.heard[4] == script.heard[-1] == bytes(Command(name="B0"))
+    assert script.bauds == [300, 9600, 300, 9600]
+
+
+async def test_a_dark_meter_is_asked_four_times() -> None:
+    script = Script()
+    with pytest.raises(RemoteProtocolError, match="SIGNING_ON"):
+        await scripted(script).clock()
+    assert script.heard == [b"/?!\r\n"] * 4
+
+
+async def test_an_answer_that_never_ends_ends_at_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(optical, "EXCHANGE_S_MAX", 0.05)
+
+    class Trickle(Script):
+        async def read(self, deadline_s: float) -> bytes:
+            await asyncio.sleep(min(0.01, deadline_s))
+            return b"/"
+
+    with pytest.raises(ReadTimeoutError, match="no end"):
+        await scripted(Trickle()).clock()
+
+
+async def test_a_damaged_identification_is_asked_for_again() -> None:
+    script = Script(b"/\x1a\r\n", *OPENING, block("P.01(ERROR)"))
+    piece = await scripted(script).intervals(MIDNIGHT, MIDNIGHT + STEP)
+    assert piece.series.values == (None,)

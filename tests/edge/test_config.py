@@ -1,0 +1,64 @@
+import pytest
+
+from quince.edge.config import DlmsMeterConfig, load_config
+from quince.model.errors import InvalidValueError
+
+GOOD = """
+gateway = "gw-1"
+cell = "sv-1"
+outbox = "outbox.db"
+broker = { host = "127.0.0.1", port = 1883 }
+[[meters]]
+kind = "dlms"
+id = "M1"
+url = "tcp://127.0.0.1:4059"
+utc_offset_min = -360
+client_sap = 1
+server_sap = 1
+equipment_id = "E1"
+security = { kind = "lls", password = "12345678" }
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    def write_and_load(text):
+        path = tmp_path / "gateway.toml"
+        path.write_text(text)
+        return load_config(path)
+
+    return write_and_load
+
+
+def test_a_good_file_is_read_and_the_outbox_lies_beside_it(load, tmp_path):
+    config = load(GOOD)
+    assert config.outbox == tmp_path / "outbox.db"
+    assert isinstance(config.meters[0], DlmsMeterConfig)
+    assert config.backfill_days == 3
+
+
+def test_secrets_are_not_shown(load):
+    assert "12345678" not in repr(load(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        (GOOD.replace("port = 1883", "port = 0"), "broker.port"),
+        (GOOD.replace("client_sap = 1", "client_sap = 1\nclient_spa = 1"), "client_spa"),
+        (GOOD.replace('kind = "dlms"', 'kind = "dlsm"'), "meters.0"),
+        (GOOD.replace('id = "M1"', 'id = "M 1"'), "id"),
+        (GOOD + GOOD[GOOD.index("[[meters]]") :], "meters.id"),
+        (GOOD.replace("gateway =", "gateway = ["), "config"),
+        ("", "gateway"),
+    ],
+)
+def test_a_mistake_names_its_field(load, wrong, field):
+    with pytest.raises(InvalidValueError) as refused:
+        load(wrong)
+    assert field in refused.value.field
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InvalidValueError, match=r"nowhere\.toml"):
+        load_config(tmp_path / "nowhere.toml")

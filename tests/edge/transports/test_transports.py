@@ -1,0 +1,169 @@
+"""Lines by URL: real TCP, real pseudo-terminals."""
+
+import asyncio
+import os
+import socket
+import termios
+import tty
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from quince.edge.errors import ReadTimeoutError, TransportError
+from quince.edge.transports import open_transport
+from quince.model.errors import InvalidValueError
+
+
+@dataclass(frozen=True)
+class Terminal:
+    master: int
+    path: str
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    yield Terminal(master, os.ttyname(slave))
+    os.close(slave)
+    os.close(master)
+
+
+@pytest.fixture
+async def echo_url() -> AsyncIterator[str]:
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.read(100))
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    async with server:
+        yield f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_octets_go_and_come_over_tcp(echo_url: str) -> None:
+    line = await open_transport(echo_url)
+    await line.set_line(9600)
+    await line.write(b"\x7e\xa0\x0a")
+    assert await line.read(5) == b"\x7e\xa0\x0a"
+    await line.aclose()
+
+
+async def test_a_connection_closed_by_the_meter_is_told(echo_url: str) -> None:
+    line = await open_transport(echo_url)
+    await line.write(b"\x01")
+    await line.read(5)
+    with pytest.raises(TransportError, match="closed"):
+        await line.read(5)
+    await line.aclose()
+
+
+async def test_a_silent_connection_ends_at_its_deadline(echo_url: str) -> None:
+    line = await open_transport(echo_url)
+    with pytest.raises(ReadTimeoutError):
+        await line.read(0.01)
+    await line.aclose()
+
+
+async def test_small_frames_are_sent_at_once(echo_url: str) -> None:
+    line = await open_transport(echo_url)
+    connection = line._writer.get_extra_info("socket")  # type: ignore[attr-defined]  # no other way to see it
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    await line.aclose()
+
+
+async def test_a_reset_connection_is_a_transport_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        line = await open_transport(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        peer, _ = listener.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        peer.close()
+    with pytest.raises(TransportError):
+        await line.read(5)
+    with pytest.raises(TransportError, match="cannot send"):
+        await line.write(b"\x01")
+    await line.aclose()
+
+
+async def test_a_refused_connection_is_a_transport_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(TransportError, match=f"127.0.0.1:{port}"):
+        await open_transport(f"tcp://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize(
+    "url", ["tcp://meter", "tcp://:4059", "tcp://meter:70000", "udp://meter:1", "meter", ""]
+)
+async def test_a_url_that_names_no_line_is_refused(url: str) -> None:
+    with pytest.raises(InvalidValueError, match="url"):
+        await open_transport(url)
+
+
+async def test_an_optical_line_has_seven_bits_and_even_parity(terminal: Terminal) -> None:
+    line = await open_transport(f"optical:{terminal.path}")
+    await line.write(b"/?!")
+    assert os.read(terminal.master, 100) == bytes((0xAF, 0x3F, 0x21))
+    os.write(terminal.master, bytes((0xAF, 0x3F, 0x20)))
+    assert await line.read(5) == b"/?\x1a"
+    await line.aclose()
+
+
+async def test_a_serial_line_carries_eight_bits_as_they_are(terminal: Terminal) -> None:
+    line = await open_transport(f"serial:{terminal.path}")
+    octets = bytes(range(256))
+    await line.write(octets)
+    assert os.read(terminal.master, 300) == octets
+    os.write(terminal.master, octets)
+    assert await line.read(5) == octets
+    await line.aclose()
+
+
+async def test_the_far_end_sees_the_baud(terminal: Terminal) -> None:
+    line = await open_transport(f"optical:{terminal.path}")
+    before = termios.tcgetattr(terminal.master)[5]
+    await line.set_line(9600)
+    assert (before, termios.tcgetattr(terminal.master)[5]) == (termios.B300, termios.B9600)
+    await line.aclose()
+
+
+async def test_a_silent_line_ends_at_its_deadline(terminal: Terminal) -> None:
+    line = await open_transport(f"optical:{terminal.path}")
+    with pytest.raises(ReadTimeoutError):
+        await line.read(0.01)
+    await line.aclose()
+
+
+async def test_a_line_is_held_by_one_alone(terminal: Terminal) -> None:
+    line = await open_transport(f"serial:{terminal.path}")
+    with pytest.raises(TransportError, match=terminal.path):
+        await open_transport(f"serial:{terminal.path}")
+    await line.aclose()
+
+
+async def test_a_line_that_is_not_there_is_a_transport_error() -> None:
+    with pytest.raises(TransportError, match="/dev/nowhere"):
+        await open_transport("serial:/dev/nowhere")
+
+
+async def test_a_line_whose_far_end_is_gone_is_a_transport_error() -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    line = await open_transport(f"serial:{os.ttyname(slave)}")
+    os.close(slave)
+    os.close(master)
+    with pytest.raises(TransportError):
+        await line.read(1)
+    with pytest.raises(TransportError, match="cannot send"):
+        await line.write(b"\x01")
+    with pytest.raises(TransportError, match="cannot set"):
+        await line.set_line(300)
+    await line.aclose()
+
+
+async def test_a_closed_line_is_a_transport_error(terminal: Terminal) -> None:
+    line = await open_transport(f"serial:{terminal.path}")
+    await line.aclose()
+    await line.aclose()
+    with pytest.raises(TransportError):
+        await line.read(1)
