@@ -1,0 +1,1 @@
+"""Who is asking: opaque bearer tokens, kept only as hashes."""

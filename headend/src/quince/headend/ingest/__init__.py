@@ -1,0 +1,1 @@
+"""From the broker's messages to committed rows, once each."""

@@ -1,0 +1,252 @@
+"""What ingest keeps: watermarks, holes, events, gateway contact, dead letters; on raw SQLite.
+
+No threads: the process that ingests waits for its own commit and does little else meanwhile, and
+a simulated day must run the same way twice.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+from quince.headend.assets.store import GatewayDirectory
+from quince.headend.ingest.rules import ContactReport, Refused
+from quince.headend.ingest.service import (
+    Attention,
+    GatewayContact,
+    LoggedEvent,
+    Received,
+    Stream,
+)
+from quince.headend.intervals.service import Arrival
+from quince.headend.intervals.store import SqliteIntervalStore
+from quince.headend.platform.moments import from_ms, to_ms
+from quince.headend.platform.sqlite import transaction
+from quince.model.event import EventKind, MeterEvent
+from quince.model.interval import RegisterReading
+from quince.protocols.gateway.messages import MESSAGE_BYTES_MAX
+from quince.protocols.gateway.topics import GatewayAddress
+
+_SCHEMA = """
+create table if not exists watermark(
+  tenant_id integer not null, cell text not null, gateway text not null,
+  epoch text not null, lane integer not null, upto integer not null,
+  primary key (tenant_id, cell, gateway, epoch, lane)) without rowid;
+
+-- Numbers a gateway said it has no more, though they were never committed here.
+create table if not exists sequence_hole(
+  tenant_id integer not null, cell text not null, gateway text not null,
+  epoch text not null, lane integer not null,
+  first_seq integer not null, last_seq integer not null, noted_ms integer not null,
+  primary key (tenant_id, cell, gateway, epoch, lane, first_seq)) without rowid;
+
+-- entry: the order of commits, which is what readers with a cursor follow.
+create table if not exists meter_event(
+  entry integer primary key autoincrement, tenant_id integer not null,
+  meter_id text not null, kind text not null, at_ms integer not null,
+  received_ms integer not null, detail text not null,
+  unique (tenant_id, meter_id, kind, at_ms));
+create index if not exists meter_event_order on meter_event(tenant_id, entry);
+
+create table if not exists gateway_contact(
+  tenant_id integer not null, cell text not null, gateway text not null,
+  online integer not null, since_ms integer not null,
+  primary key (tenant_id, cell, gateway)) without rowid;
+
+-- tenant_id is null where the sender is nobody's.
+create table if not exists dead_letter(
+  digest blob primary key, tenant_id integer, topic text not null, body blob not null,
+  refusal text not null, detail text not null,
+  first_ms integer not null, last_ms integer not null, times integer not null) without rowid;
+"""
+
+# At the largest message this is 2.6 GB: a day's work for an attacker, never for a fault.
+DEAD_LETTERS_MAX = 10_000
+DETAIL_CHARS_MAX = 1_000  # a validation error may quote its whole input
+
+
+def create_ingest_tables(connection: sqlite3.Connection) -> None:
+    """Create the tables that are not there yet."""
+    connection.executescript(_SCHEMA)
+
+
+class SqliteIngestStore:
+    """The writing side, on the one connection that ingests."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        # Another writer may be a coroutine of this very thread: waiting would stop it for ever.
+        # The consumer tries again instead.
+        connection.execute("pragma busy_timeout = 0")
+        self._connection = connection
+        self._intervals = SqliteIntervalStore(connection)
+        self._gateways = GatewayDirectory(connection)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit all of it or nothing; StoreBusyError if another writer is at work."""
+        try:
+            with transaction(self._connection):
+                yield
+        except BaseException:
+            self._intervals.forget_channels()
+            raise
+
+    def tenant_of(self, address: GatewayAddress) -> int | None:
+        """Return whose gateway this is."""
+        return self._gateways.tenant_of(address)
+
+    def watermark(self, stream: Stream) -> int:
+        """Return how far a stream is committed, 0 if not at all."""
+        row = self._connection.execute(
+            "select upto from watermark where tenant_id = ? and cell = ? and gateway = ?"
+            " and epoch = ? and lane = ?",
+            _key(stream),
+        ).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def advance(self, stream: Stream, upto: int) -> None:
+        """Move a stream's watermark; it never goes back."""
+        self._connection.execute(
+            "insert into watermark values (?, ?, ?, ?, ?, ?)"
+            " on conflict do update set upto = max(upto, excluded.upto)",
+            (*_key(stream), upto),
+        )
+
+    def record_hole(self, stream: Stream, hole: tuple[int, int], noted_utc: datetime) -> None:
+        """Keep the numbers that will never come."""
+        self._connection.execute(
+            "insert into sequence_hole values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (*_key(stream), *hole, to_ms(noted_utc)),
+        )
+
+    def merge(self, tenant_id: int, arrivals: Sequence[Arrival], received_utc: datetime) -> None:
+        """Fill interval slots; record conflicts."""
+        self._intervals.merge(tenant_id=tenant_id, arrivals=arrivals, received_utc=received_utc)
+
+    def add_readings(self, tenant_id: int, readings: Sequence[RegisterReading]) -> None:
+        """Keep register readings."""
+        self._intervals.add_readings(tenant_id=tenant_id, readings=readings)
+
+    def add_events(self, tenant_id: int, events: Sequence[MeterEvent]) -> None:
+        """Append events not yet known."""
+        self._connection.executemany(
+            "insert into meter_event(tenant_id, meter_id, kind, at_ms, received_ms, detail)"
+            " values (?, ?, ?, ?, ?, ?) on conflict do nothing",
+            (
+                (
+                    tenant_id,
+                    event.meter_id,
+                    event.kind,
+                    to_ms(event.at_utc),
+                    to_ms(event.received_utc),
+                    event.detail,
+                )
+                for event in events
+            ),
+        )
+
+    def note_contact(self, tenant_id: int, report: ContactReport, at_utc: datetime) -> None:
+        """Keep the state, and since when: the retained word told again is no change."""
+        self._connection.execute(
+            "insert into gateway_contact values (?, ?, ?, ?, ?)"
+            " on conflict do update set online = excluded.online, since_ms = excluded.since_ms"
+            " where online <> excluded.online",
+            (
+                tenant_id,
+                report.address.cell,
+                report.address.gateway,
+                report.online,
+                to_ms(at_utc),
+            ),
+        )
+
+    def bury(self, tenant_id: int | None, message: Received, refused: Refused) -> bool:
+        """Keep a dead letter, once however often it comes; False if there is no room for it."""
+        digest = hashlib.sha256(message.topic.encode() + b"\0" + message.payload).digest()
+        now_ms = to_ms(message.received_utc)
+        seen = self._connection.execute(
+            "update dead_letter set last_ms = ?, times = times + 1 where digest = ?",
+            (now_ms, digest),
+        )
+        if seen.rowcount:
+            return True
+        (kept,) = self._connection.execute("select count(*) from dead_letter").fetchone()
+        if kept >= DEAD_LETTERS_MAX:
+            return False
+        body = message.payload[:MESSAGE_BYTES_MAX]
+        self._connection.execute(
+            "insert into dead_letter values (?, ?, ?, ?, ?, ?, ?, ?, 1)",
+            (
+                digest,
+                tenant_id,
+                message.topic,
+                body,
+                refused.refusal,
+                refused.detail[:DETAIL_CHARS_MAX],
+                now_ms,
+                now_ms,
+            ),
+        )
+        return True
+
+
+class SqliteIngestReader:
+    """What ingest committed, for those who follow it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def events_after(self, *, tenant_id: int, entry: int, limit: int) -> tuple[LoggedEvent, ...]:
+        """Return the first `limit` events committed after `entry`, in the order of commits."""
+        rows = self._connection.execute(
+            "select entry, meter_id, kind, at_ms, received_ms, detail from meter_event"
+            " where tenant_id = ? and entry > ? order by entry limit ?",
+            (tenant_id, entry, limit),
+        )
+        return tuple(
+            LoggedEvent(
+                entry=number,
+                event=MeterEvent(
+                    meter_id=meter_id,
+                    kind=EventKind(kind),
+                    at_utc=from_ms(at_ms),
+                    received_utc=from_ms(received_ms),
+                    detail=detail,
+                ),
+            )
+            for number, meter_id, kind, at_ms, received_ms, detail in rows
+        )
+
+    def contacts(self, *, tenant_id: int) -> tuple[GatewayContact, ...]:
+        """Return the registered gateways, by cell and name."""
+        rows = self._connection.execute(
+            "select cell, gateway, online, since_ms from gateway"
+            " left join gateway_contact using (tenant_id, cell, gateway)"
+            " where tenant_id = ? order by cell, gateway",
+            (tenant_id,),
+        )
+        return tuple(
+            GatewayContact(
+                address=GatewayAddress(cell=cell, gateway=gateway),
+                online=None if online is None else bool(online),
+                since_utc=None if since_ms is None else from_ms(since_ms),
+            )
+            for cell, gateway, online, since_ms in rows
+        )
+
+    def attention(self, *, tenant_id: int) -> Attention:
+        """Count what a person should look at; letters of unknown senders are everybody's."""
+        row = self._connection.execute(
+            "select (select count(*) from sequence_hole where tenant_id = ?1),"
+            " (select count(*) from interval_conflict where tenant_id = ?1),"
+            " (select count(*) from dead_letter where tenant_id = ?1 or tenant_id is null)",
+            (tenant_id,),
+        ).fetchone()
+        return Attention(sequence_holes=row[0], interval_conflicts=row[1], dead_letters=row[2])
+
+
+def _key(stream: Stream) -> tuple[int, str, str, str, int]:
+    # The epoch has 64 bits without a sign; the database's integers have one.
+    epoch = f"{stream.epoch:016x}"
+    return stream.tenant_id, stream.address.cell, stream.address.gateway, epoch, stream.lane

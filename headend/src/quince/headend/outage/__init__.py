@@ -1,0 +1,1 @@
+"""Who is without supply, since when, and on whose word."""

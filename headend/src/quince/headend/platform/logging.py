@@ -1,0 +1,19 @@
+"""The log: one JSON object a line, on standard error."""
+
+import sys
+
+import structlog
+
+
+def configure_logging() -> None:
+    """Send every event of this process to standard error as JSON."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,58 @@
+"""SQLAlchemy on SQLite for the domain tables: the engine, the one MetaData, the writing block."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+from sqlalchemy import Connection, MetaData, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from quince.headend.platform.sqlite import PRAGMAS
+
+metadata = MetaData()
+
+_BEGIN = "sqlite_begin"
+
+
+def open_engine(path: Path) -> AsyncEngine:
+    """Return an engine on the database at `path`; its transactions begin where they seem to."""
+    # Left to itself the driver begins at the first write, so reads before it see another snapshot.
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}", connect_args={"isolation_level": None}
+    )
+    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def writing(engine: AsyncEngine) -> AbstractAsyncContextManager[AsyncConnection]:
+    """Return a transaction that holds the write lock from its start, and commits at its end.
+
+    A transaction that reads first and locks later fails if anyone wrote in between.
+    """
+    return engine.execution_options(**{_BEGIN: "begin immediate"}).begin()
+
+
+def create_tables(path: Path) -> None:
+    """Create the domain tables that are not there yet."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        # Not create_all: it looks first and creates then, and two processes may start at once.
+        for table in metadata.sorted_tables:
+            connection.execute(CreateTable(table, if_not_exists=True))
+            for index in table.indexes:
+                connection.execute(CreateIndex(index, if_not_exists=True))
+    engine.dispose()
+
+
+def _prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get(_BEGIN, "begin"))

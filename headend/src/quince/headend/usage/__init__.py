@@ -1,0 +1,1 @@
+"""The read side: final intervals for bills, completeness and conservation for operations."""
