@@ -4,9 +4,10 @@ UV := $(or $(shell command -v uv),.tools/bin/uv)
 RUN := .venv/bin/
 MEMBERS := protocols edge headend billing portal-api firmware-sims
 
-# A member is one portion of the namespace: deptry sees no dependency between members, so the
-# isolated installs (make gates) prove those. uvicorn-like servers are imported by wiring alone.
-DEPTRY := --known-first-party quince --per-rule-ignores "DEP002=quince-protocols|quince-headend|quince-billing"
+# A member is one portion of the namespace, so deptry is blind between members: the isolated
+# installs (make gates) prove those. aiosqlite and tzdata are used by name only, never imported.
+DEPTRY := --known-first-party quince \
+	--per-rule-ignores "DEP002=quince-protocols|quince-headend|quince-billing|aiosqlite|tzdata"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lock demo test check gates fix proto mosquitto bench wheels clean

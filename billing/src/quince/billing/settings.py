@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from quince.model.environment import refuse_misspelt
+from quince.model.environment import invalid_setting, refuse_misspelt
 
 _PREFIX = "QUINCE_BILLING_"
 
@@ -22,6 +22,9 @@ class BillingSettings(BaseSettings):
 
 
 def load_settings() -> BillingSettings:
-    """Read the environment; InvalidValueError for a misspelt QUINCE_BILLING_… name."""
+    """Read the environment; InvalidValueError for a name or a value that cannot be."""
     refuse_misspelt(os.environ, prefix=_PREFIX, fields=BillingSettings.model_fields)  # noqa: TID251 - the one place that may
-    return BillingSettings()
+    try:
+        return BillingSettings()
+    except ValidationError as error:
+        raise invalid_setting(error.errors()[0], prefix=_PREFIX) from error

@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from quince.model.environment import refuse_misspelt
+from quince.model.environment import invalid_setting, refuse_misspelt
 
 _PREFIX = "QUINCE_EDGE_"
 
@@ -21,6 +21,9 @@ class EdgeSettings(BaseSettings):
 
 
 def load_settings() -> EdgeSettings:
-    """Read the environment; InvalidValueError for a misspelt QUINCE_EDGE_… name."""
+    """Read the environment; InvalidValueError for a name or a value that cannot be."""
     refuse_misspelt(os.environ, prefix=_PREFIX, fields=EdgeSettings.model_fields)  # noqa: TID251 - the one place that may
-    return EdgeSettings()
+    try:
+        return EdgeSettings()
+    except ValidationError as error:
+        raise invalid_setting(error.errors()[0], prefix=_PREFIX) from error

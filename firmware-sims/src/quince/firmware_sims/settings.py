@@ -3,10 +3,10 @@
 import os
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from quince.model.environment import refuse_misspelt
+from quince.model.environment import invalid_setting, refuse_misspelt
 
 _PREFIX = "QUINCE_FIRMWARE_SIMS_"
 
@@ -21,6 +21,9 @@ class SimsSettings(BaseSettings):
 
 
 def load_settings() -> SimsSettings:
-    """Read the environment; InvalidValueError for a misspelt QUINCE_FIRMWARE_SIMS_… name."""
+    """Read the environment; InvalidValueError for a name or a value that cannot be."""
     refuse_misspelt(os.environ, prefix=_PREFIX, fields=SimsSettings.model_fields)  # noqa: TID251 - the one place that may
-    return SimsSettings()
+    try:
+        return SimsSettings()
+    except ValidationError as error:
+        raise invalid_setting(error.errors()[0], prefix=_PREFIX) from error

@@ -1,7 +1,8 @@
 """A misspelt setting in the environment stops the start: silence there has cost many a night."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from quince.model.errors import InvalidValueError
 
@@ -18,3 +19,9 @@ def refuse_misspelt(names: Iterable[str], *, prefix: str, fields: Iterable[str])
             known_names = ", ".join(sorted(known))
             hint = f"did you mean {nearest[0]}?" if nearest else f"known: {known_names}"
             raise InvalidValueError("environment", name, hint)
+
+
+def invalid_setting(problem: Mapping[str, Any], *, prefix: str) -> InvalidValueError:
+    """Return what to raise for the first problem a settings class found: `loc`, `input`, `msg`."""
+    name = f"{prefix}{problem['loc'][0]}".upper()
+    return InvalidValueError(name, problem["input"], problem["msg"])

@@ -1,0 +1,1 @@
+"""A customer's accounts and the meters that measure them."""

@@ -1,0 +1,1 @@
+"""A customer's bills, as they were issued."""
