@@ -1,7 +1,6 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
 
 from quince.billing.settings import load_settings
 from quince.model.errors import InvalidValueError
@@ -25,5 +24,5 @@ def test_a_misspelt_setting_stops_the_start_with_the_nearest_name(
 
 def test_there_is_no_tenant_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QUINCE_BILLING_TENANT_ID", "0")
-    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+    with pytest.raises(InvalidValueError, match="greater than or equal to 1"):
         load_settings()

@@ -38,7 +38,7 @@ def test_a_day_draws_about_its_base() -> None:
 
 def test_two_households_differ_and_one_seed_repeats() -> None:
     other = Household(seed=8, base_wh=100)
-    assert other.interval_wh(DAY) != HOME.interval_wh(DAY)
+    assert other.register_wh(DAY) != HOME.register_wh(DAY)
     assert Household(seed=7, base_wh=100).register_wh(DAY) == HOME.register_wh(DAY)
 
 

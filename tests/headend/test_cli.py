@@ -118,5 +118,5 @@ def test_an_operators_mistake_is_told_in_one_line(
         cli.main()
     assert exit_.value.code == 2
     assert capsys.readouterr().err == (
-        "unknown_setting: QUINCE_HEADEND_CEL sets nothing; did you mean QUINCE_HEADEND_CELL?\n"
+        "invalid_value: environment = 'QUINCE_HEADEND_CEL': did you mean QUINCE_HEADEND_CELL?\n"
     )

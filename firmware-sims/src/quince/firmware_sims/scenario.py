@@ -147,7 +147,7 @@ async def _serve_dlms(config: DlmsConfig, clock: Clock, lines: AsyncExitStack) -
         household=config.household(),
         supply=config.supply(),
         clock=clock,
-        accepts=(_authentication(config.security),),
+        accepts=(_authentication(config.security, clock),),
     )
     serve = serve_wrapper if config.link == "wrapper" else serve_hdlc
     await lines.enter_async_context(await serve(meter, HOST, config.port))
@@ -177,7 +177,7 @@ async def _serve_optical(config: OpticalConfig, clock: Clock, lines: AsyncExitSt
     await lines.enter_async_context(meter.serve(config.line))
 
 
-def _authentication(config: LlsConfig | GmacConfig) -> Authentication:
+def _authentication(config: LlsConfig | GmacConfig, clock: Clock) -> Authentication:
     match config:
         case LlsConfig(password=password):
             return Password(secret=password.encode())
@@ -188,7 +188,8 @@ def _authentication(config: LlsConfig | GmacConfig) -> Authentication:
                     encryption=bytes.fromhex(config.encryption_key),
                     authentication=bytes.fromhex(config.authentication_key),
                 ),
-                counters=MemoryCounters(),
+                # A meter that starts again must not count from where it began before.
+                counters=MemoryCounters(first=int(clock.now_utc().timestamp())),
             )
 
 

@@ -1,0 +1,1 @@
+"""A DLMS/COSEM meter as a real server: its objects, its two TCP doors, its pushes."""

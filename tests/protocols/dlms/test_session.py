@@ -1,0 +1,35 @@
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from quince.model.errors import RemoteProtocolError
+from quince.protocols.dlms.association import Associated
+from quince.protocols.dlms.hdlc_frame import Frame, HdlcAddress
+from quince.protocols.dlms.session import Closed
+
+
+def test_an_answer_that_is_late_is_asked_for_again(line: Callable[..., Any]) -> None:
+    meter = line("hdlc-128", "none")
+    meter.session.start()
+    assert meter.session.data_to_send().endswith(b"\x7e")
+    meter.session.retransmit()
+    assert meter.until(Associated) == Associated()
+
+
+def test_a_meter_that_never_answers_is_given_up(line: Callable[..., Any]) -> None:
+    meter = line("hdlc-128", "none")
+    meter.session.start()
+    for _ in range(3):
+        meter.session.retransmit()
+    with pytest.raises(RemoteProtocolError):
+        meter.session.retransmit()
+
+
+def test_a_meter_that_disconnects_closes_the_session(line: Callable[..., Any]) -> None:
+    meter = line("hdlc-128", "none")
+    meter.associate()
+    disconnected = Frame(
+        destination=HdlcAddress(upper=16), source=HdlcAddress(upper=1, lower=17), control=0x1F
+    )
+    assert meter.session.receive(disconnected.encode()) == [Closed()]
