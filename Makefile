@@ -34,7 +34,9 @@ demo: setup ## Two days from the meters' bytes to a bill, in about a minute
 	@$(RUN)python -m demo.run
 
 test: setup ## Run the tests, the main job included
+	@$(RUN)coverage erase
 	@$(RUN)coverage run -m pytest -m "not gates" --benchmark-skip
+	@$(RUN)coverage combine --quiet
 	@$(RUN)coverage report
 
 check: setup ## Format, lint, types, architecture, declared dependencies

@@ -24,10 +24,10 @@ print(len(names))
 
 def install(member, folder):
     python = folder / "bin/python"
-    subprocess.run([UV, "venv", "--quiet", folder], check=True)
-    command = [UV, "pip", "install", "--quiet", "--python", python, "--no-verify-hashes"]
-    constraints = ["--constraints", ROOT / "requirements.lock"]
-    subprocess.run([*command, *constraints, ROOT / member], check=True, cwd=ROOT)
+    subprocess.run([str(UV), "venv", "--quiet", str(folder)], check=True)
+    lock = ROOT / "requirements.lock"
+    command = f"{UV} pip install --quiet --no-verify-hashes --constraints {lock} --python {python}"
+    subprocess.run([*command.split(), str(ROOT / member)], check=True, cwd=ROOT)
     return python
 
 

@@ -68,7 +68,8 @@ def test_the_outage_opens_with_the_last_gasp_and_closes_with_the_restoration(scr
 
 def test_the_bill_is_the_households_truth_by_season_and_block(screen):
     def billed(name):
-        return float(re.search(rf"{name} +([\d.]+) kWh", screen)[1])
+        (quantity,) = re.findall(rf"{name} +([\d.]+) kWh", screen)
+        return float(quantity)
 
     assert billed("Dry season, PUNTA") == kwh(DRY_MIDNIGHT, 18, 23)
     assert billed("Dry season, RESTO") == kwh(DRY_MIDNIGHT, 5, 18)

@@ -3,6 +3,7 @@
 import random
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -141,7 +142,7 @@ class LeapingMeter(DlmsMeter):
     """Its profile tells one moment twice, and its register once goes backwards."""
 
     def get(self, ref, access):
-        data = super().get(ref, access)
+        data: Any = super().get(ref, access)
         if ref != cosem.PROFILE_BUFFER:
             return data
         rows = list(data.as_items())

@@ -10,7 +10,7 @@ from quince.edge.readers.push import PushListener
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.push import send_last_gasp, send_power_up
 from quince.firmware_sims.load import Household, Supply
-from quince.model.event import EventKind
+from quince.model.event import EventKind, MeterEvent
 
 NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
 
@@ -49,7 +49,7 @@ def meter(name="E-1"):
 
 
 async def test_a_last_gasp_becomes_an_event_at_the_meters_own_time():
-    heard = []
+    heard: list[MeterEvent] = []
     async with listening(heard, **{"E-1": "M1"}) as port:
         await send_last_gasp(meter(), "127.0.0.1", port)
         await send_power_up(meter(), "127.0.0.1", port)
@@ -60,7 +60,7 @@ async def test_a_last_gasp_becomes_an_event_at_the_meters_own_time():
 
 async def test_a_real_meters_last_gasp_is_heard(public_data):
     captures = json.loads((public_data / "protocols/dlms/gxf_push_last_gasp.json").read_text())
-    heard = []
+    heard: list[MeterEvent] = []
     async with listening(heard, KA6P005039021110="M7") as port:
         await say(port, bytes.fromhex(captures[0]["hex"]))
     (event,) = heard
@@ -71,14 +71,14 @@ async def test_a_real_meters_last_gasp_is_heard(public_data):
 async def test_a_push_may_come_octet_by_octet(public_data):
     captures = json.loads((public_data / "protocols/dlms/gxf_push_last_gasp.json").read_text())
     octets = bytes.fromhex(captures[1]["hex"])
-    heard = []
+    heard: list[MeterEvent] = []
     async with listening(heard, KAL7005088116712="M7") as port:
         await say(port, *(octets[i : i + 1] for i in range(len(octets))))
     assert [event.kind for event in heard] == [EventKind.POWER_UP]
 
 
 async def test_a_stranger_is_not_believed():
-    heard = []
+    heard: list[MeterEvent] = []
     async with listening(heard, **{"E-1": "M1"}) as port:
         await send_last_gasp(meter("E-9"), "127.0.0.1", port)
         await say(port)
@@ -86,7 +86,7 @@ async def test_a_stranger_is_not_believed():
 
 
 async def test_noise_is_refused_and_the_next_meter_is_heard():
-    heard = []
+    heard: list[MeterEvent] = []
     async with listening(heard, **{"E-1": "M1"}) as port:
         await say(port, b"\xff" * 64)
         await say(port, bytes.fromhex("00010067006600021100"))
@@ -106,7 +106,7 @@ async def test_whoever_lingers_is_cut_off(monkeypatch):
 
 async def test_more_than_a_street_at_once_is_refused_at_the_door(monkeypatch):
     monkeypatch.setattr(push, "CONNECTIONS_MAX", 0)
-    heard = []
+    heard: list[MeterEvent] = []
     async with listening(heard, **{"E-1": "M1"}) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await reader.read() == b""

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given, strategies as st
 
@@ -49,7 +49,7 @@ def test_a_hole_splits_the_day():
 def test_reading_what_is_uncovered_covers_the_window(read, first, count):
     start = MIDNIGHT + first * STEP
     whole = Span(start, start + count * STEP)
-    covered = {}
+    covered: dict[date, int] = {}
     for slot in read:
         for day, bits in mark(Span(MIDNIGHT + slot * STEP, MIDNIGHT + (slot + 1) * STEP)).items():
             covered[day] = covered.get(day, 0) | bits

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -21,14 +22,14 @@ def sample(boundary, value, skew_s=1):
 
 
 def test_two_neighbouring_samples_enclose_an_interval():
-    series = interval_between(sample(NOON, 1000), sample(NOON + STEP, 1250))
+    series: Any = interval_between(sample(NOON, 1000), sample(NOON + STEP, 1250))
     assert (series.start_utc, series.values) == (NOON, (250,))
     assert series.obis == ACTIVE_IMPORT_INTERVAL
     assert series.quality == (Quality.GOOD,)
 
 
 def test_a_late_sample_says_so():
-    series = interval_between(sample(NOON, 1000, skew_s=6), sample(NOON + STEP, 1250))
+    series: Any = interval_between(sample(NOON, 1000, skew_s=6), sample(NOON + STEP, 1250))
     assert series.quality == (Quality.SAMPLED_LATE,)
 
 

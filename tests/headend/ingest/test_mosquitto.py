@@ -1,17 +1,13 @@
 """The whole way through a real broker."""
 
 import asyncio
-import shutil
 import socket
-import subprocess
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -24,34 +20,6 @@ from quince.model.interval import IntervalSeries
 from quince.model.obis import ACTIVE_IMPORT_INTERVAL
 from quince.protocols.gateway.messages import Content, decode_ack
 from quince.protocols.gateway.topics import cell_filters
-
-MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/bin")
-pytestmark = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
-
-
-@pytest.fixture
-def broker_port(tmp_path: Path) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    config = tmp_path / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-    process = subprocess.Popen([str(MOSQUITTO), "-c", str(config)], stderr=subprocess.DEVNULL)
-    try:
-        wait_until_it_listens(port)
-        yield port
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def wait_until_it_listens(port: int) -> None:
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    pytest.fail("mosquitto does not listen")
 
 
 class GatewayClient:
@@ -120,34 +88,34 @@ async def stored(database: Path, count: int) -> tuple[int | None, ...]:
 
 
 async def test_an_interval_goes_through_the_broker_and_comes_back_as_a_watermark(
-    database: Path, broker_port: int, gateway: Any, series: Callable[..., IntervalSeries]
+    database: Path, mosquitto: Any, gateway: Any, series: Callable[..., IntervalSeries]
 ) -> None:
     message = gateway.send(Content(series=(series("2026-03-08", 5, 6, None, 8),)))
-    async with running_headend(database, broker_port), gateway_client(broker_port) as client:
+    async with running_headend(database, mosquitto.port), gateway_client(mosquitto.port) as client:
         client.publish(message)
         await client.wait_for(1)
     assert await stored(database, 4) == (5, 6, None, 8)
 
 
 async def test_what_a_dead_headend_did_not_acknowledge_comes_to_the_next_one(
-    database: Path, broker_port: int, gateway: Any, series: Callable[..., IntervalSeries]
+    database: Path, mosquitto: Any, gateway: Any, series: Callable[..., IntervalSeries]
 ) -> None:
     first = gateway.send(Content(series=(series("2026-03-08T00:00", 1, 2, 3, 4),)))
     second = gateway.send(Content(series=(series("2026-03-08T01:00", 5, 6, 7, 8),)))
-    async with gateway_client(broker_port) as client:
-        async with session(broker_port) as broker:
+    async with gateway_client(mosquitto.port) as client:
+        async with session(mosquitto.port) as broker:
             client.publish(first)
             await broker.take(1)  # and dies without a commit
         client.publish(second)
-        async with running_headend(database, broker_port):
+        async with running_headend(database, mosquitto.port):
             await client.wait_for(2)
     assert await stored(database, 8) == (1, 2, 3, 4, 5, 6, 7, 8)
 
 
 async def test_an_acknowledgement_of_a_lost_connection_is_not_sent_on_the_next(
-    broker_port: int, gateway: Any
+    mosquitto: Any, gateway: Any
 ) -> None:
-    async with gateway_client(broker_port) as client, session(broker_port) as broker:
+    async with gateway_client(mosquitto.port) as client, session(mosquitto.port) as broker:
         client.publish(gateway.send(Content()))
         (delivery,) = await broker.take(1)
         connection: Any = broker._client.socket()
@@ -158,8 +126,8 @@ async def test_an_acknowledgement_of_a_lost_connection_is_not_sent_on_the_next(
         assert again._connection_no == delivery._connection_no + 1
 
 
-async def test_a_burst_is_taken_in_batches(broker_port: int, gateway: Any) -> None:
-    async with session(broker_port) as broker, gateway_client(broker_port) as client:
+async def test_a_burst_is_taken_in_batches(mosquitto: Any, gateway: Any) -> None:
+    async with session(mosquitto.port) as broker, gateway_client(mosquitto.port) as client:
         client.publish(*(gateway.send(Content()) for _ in range(10)))
         sizes = [0]
         while sum(sizes) < 10:
