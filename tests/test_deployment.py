@@ -5,13 +5,14 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 
 from quince.billing.settings import BillingSettings
 from quince.headend.settings import Settings as HeadendSettings
 from quince.portal_api.settings import PortalSettings
 
 ROOT = Path(__file__).parents[1]
-MEMBERS = {
+MEMBERS: dict[str, tuple[str, type[BaseSettings]]] = {
     "headend": ("QUINCE_HEADEND_", HeadendSettings),
     "billing": ("QUINCE_BILLING_", BillingSettings),
     "portal-api": ("QUINCE_PORTAL_API_", PortalSettings),
