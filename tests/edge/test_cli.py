@@ -82,10 +82,10 @@ def test_a_meters_clock_and_registers_are_printed(run, meter_port, tmp_path, cap
     ]
 
 
-def test_an_unknown_meter_is_refused_with_the_known_ones(run, tmp_path):
+def test_an_unknown_meter_is_refused_with_the_known_ones(run, tmp_path, capsys):
     (tmp_path / "gateway.toml").write_text(CONFIG.format(port=1))
-    refusal = run("read", "M9", "--config", str(tmp_path / "gateway.toml"))
-    assert refusal == "invalid_value: meter = 'M9': one of M1"
+    assert run("read", "M9", "--config", str(tmp_path / "gateway.toml")) == 2
+    assert capsys.readouterr().err == "invalid_value: meter = 'M9': one of M1\n"
 
 
 def test_the_settings_in_force_are_printed(run, monkeypatch, capsys):
@@ -94,6 +94,7 @@ def test_the_settings_in_force_are_printed(run, monkeypatch, capsys):
     assert "config = there.toml" in capsys.readouterr().out
 
 
-def test_a_setting_that_cannot_be_stops_the_start(run, monkeypatch):
+def test_a_setting_that_cannot_be_stops_the_start(run, monkeypatch, capsys):
     monkeypatch.setenv("QUINCE_EDGE_CLOK", "system")
-    assert "QUINCE_EDGE_CLOCK" in run("settings")
+    assert run("settings") == 2
+    assert "QUINCE_EDGE_CLOCK" in capsys.readouterr().err

@@ -1,7 +1,6 @@
 """quince-billing: import tariffs and customers, bill an account, show and verify a bill."""
 
 import asyncio
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +17,7 @@ from quince.billing.tariff.document import parse_tariff
 from quince.billing.tariff.period import Period
 from quince.billing.tariff.tariff import Tariff
 from quince.billing.wiring import open_office
-from quince.model.errors import QuinceError
+from quince.model.command import run_command
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
@@ -81,12 +80,8 @@ def settings() -> None:
 
 
 def main() -> None:
-    """Run the command; a refusal is one line on stderr and exit code 2."""
-    try:
-        app()
-    except QuinceError as error:
-        print(f"{error.code}: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Run the command."""
+    run_command(app)
 
 
 async def _import_customers(settings: BillingSettings, roster: Roster) -> None:

@@ -13,7 +13,8 @@ from quince.edge.readers.counters import CounterStore
 from quince.edge.settings import EdgeSettings, load_settings
 from quince.edge.wiring import Workshop, run as run_gateway
 from quince.model.clock import parse_clock
-from quince.model.errors import InvalidValueError, QuinceError
+from quince.model.command import run_command
+from quince.model.errors import InvalidValueError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
@@ -45,11 +46,8 @@ def settings() -> None:
 
 
 def main() -> None:
-    """Run the command; a refusal is one line on stderr and exit code 1."""
-    try:
-        app()
-    except QuinceError as error:
-        raise SystemExit(f"{error.code}: {error}") from error
+    """Run the command."""
+    run_command(app)
 
 
 _LOG_LINES = (

@@ -11,7 +11,7 @@ import typer
 from quince.firmware_sims.scenario import Scenario, load_scenario, play
 from quince.firmware_sims.settings import load_settings
 from quince.model.clock import Clock, parse_clock
-from quince.model.errors import QuinceError
+from quince.model.command import run_command
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
@@ -44,11 +44,8 @@ def settings() -> None:
 
 
 def main() -> None:
-    """Run the command; a refusal is one line on stderr and exit code 1."""
-    try:
-        app()
-    except QuinceError as error:
-        raise SystemExit(f"{error.code}: {error}") from error
+    """Run the command."""
+    run_command(app)
 
 
 async def _play(scenario: Scenario, clock: Clock) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +20,7 @@ from quince.headend.identity.rules import Principal, Role
 from quince.headend.platform.logging import configure_logging
 from quince.headend.settings import PREFIX, load_settings
 from quince.model.clock import parse_clock
-from quince.model.errors import QuinceError
+from quince.model.command import run_command
 
 app = typer.Typer(no_args_is_help=True, help="The technical side of Quince.")
 tokens = typer.Typer(no_args_is_help=True, help="Access tokens.")
@@ -32,12 +31,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 def main() -> None:
-    """Run a command; what an operator got wrong is said in one line."""
-    try:
-        app()
-    except QuinceError as error:
-        print(f"{error.code}: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Run the command."""
+    run_command(app)
 
 
 @app.command()

@@ -4,7 +4,8 @@ import asyncio
 
 import typer
 
-from quince.model.errors import QuinceError
+from quince.headend.platform.logging import configure_logging
+from quince.model.command import run_command
 from quince.portal_api.settings import load_settings
 from quince.portal_api.wiring import serve as serve_portal
 
@@ -16,6 +17,7 @@ app = typer.Typer(
 @app.command()
 def serve() -> None:
     """Serve until stopped."""
+    configure_logging()
     asyncio.run(serve_portal(load_settings()))
 
 
@@ -27,8 +29,5 @@ def settings() -> None:
 
 
 def main() -> None:
-    """Run the command; a refusal is one line on stderr and exit code 1."""
-    try:
-        app()
-    except QuinceError as error:
-        raise SystemExit(f"{error.code}: {error}") from error
+    """Run the command."""
+    run_command(app)
