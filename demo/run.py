@@ -39,7 +39,8 @@ def main() -> int:
     parser.add_argument("--broker", choices=["auto", "mosquitto", "embedded"], default="auto")
     parser.add_argument("--folder", type=Path, default=ROOT / ".demo", help="files and logs")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as Ctrl-C does
+    for number in (signal.SIGTERM, signal.SIGINT):  # the same end, started from a shell or not
+        signal.signal(number, signal.default_int_handler)
     with ExitStack() as exits:
         stage = exits.enter_context(Stage(options.folder))
         try:
