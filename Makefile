@@ -16,7 +16,7 @@ help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[36m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .tools/bin/uv:
-	python3 -m pip install --quiet --disable-pip-version-check --target .tools uv==$(UV_VERSION)
+	python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --target .tools uv==$(UV_VERSION)
 
 setup: .venv/.installed ## Create .venv with every package and tool, as locked
 
