@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from quince.model.clock import Clock
-from quince.model.errors import CodecError
+from quince.model.errors import CodecError, QuinceError
 from quince.model.event import EventKind, MeterEvent
 from quince.protocols.dlms import cosem
 from quince.protocols.dlms.apdu import EventNotification, decode_apdu
@@ -56,7 +56,7 @@ class PushListener:
         try:
             async with asyncio.timeout(CONNECTION_S_MAX):
                 await self._hear(reader)
-        except (CodecError, OSError, TimeoutError) as error:
+        except (QuinceError, OSError, TimeoutError) as error:
             log.warning("push_refused", reason=str(error) or type(error).__name__)
         finally:
             self._connections -= 1

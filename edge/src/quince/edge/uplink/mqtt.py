@@ -61,15 +61,15 @@ async def keep_delivering(
     backoff_s = BACKOFF_S_MIN
     version = aiomqtt.ProtocolVersion.V5
     while True:
+        stood = False
         try:
             async with _connect(broker, address, version) as link:
-                backoff_s = BACKOFF_S_MIN
+                stood, backoff_s = True, BACKOFF_S_MIN
                 log.info("link_up", version=version.name)
                 await uplink.run(link)
-        except* LinkError as group:
-            log.warning("link_down", reason=str(group.exceptions[0]))
-        except* (aiomqtt.MqttError, OSError) as group:
-            log.warning("link_refused", version=version.name, reason=str(group.exceptions[0]))
+        except* (LinkError, aiomqtt.MqttError, OSError) as group:
+            log.warning("link_down", version=version.name, reason=str(group.exceptions[0]))
+        if not stood:
             version = _other(version)
         await asyncio.sleep(backoff_s * (0.5 + rng.random() / 2))
         backoff_s = min(2 * backoff_s, BACKOFF_S_MAX)
