@@ -23,6 +23,7 @@ from quince.protocols.dlms.reference import (
 )
 from quince.protocols.dlms.time import DATE_TIME_OCTETS
 
+DATA_NOTIFICATION = 0x0F
 GET_REQUEST = 0xC0
 SET_REQUEST = 0xC1
 EVENT_NOTIFICATION = 0xC2
@@ -212,9 +213,22 @@ class EventNotification:
         return bytes((EVENT_NOTIFICATION,)) + time + self.ref.encode() + encode(self.data)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataNotification:
+    """A list that a meter pushes: to a consumer's port every few seconds, to a head-end daily."""
+
+    date_time: bytes | None
+    data: Data
+
+    def encode(self) -> bytes:
+        """Write the data-notification."""
+        time = b"\x00" if self.date_time is None else sized(self.date_time)
+        return bytes((DATA_NOTIFICATION,)) + bytes(4) + time + encode(self.data)
+
+
 Request = GetRequest | GetNextRequest | SetRequest | ActionRequest
 Response = GetResponse | GetBlockResponse | SetResponse | ActionResponse
-Apdu = Request | Response | ExceptionResponse | EventNotification
+Apdu = Request | Response | ExceptionResponse | EventNotification | DataNotification
 
 
 def decode_apdu(octets: bytes) -> Apdu:
@@ -333,6 +347,17 @@ def _read_event(reader: Reader) -> EventNotification:
     return EventNotification(date_time=date_time, ref=read_ref(reader), data=read_data(reader))
 
 
+def _read_data_notification(reader: Reader) -> DataNotification:
+    reader.uint(4)  # long-invoke-id-and-priority: nobody answers a notification
+    length = reader.octet()
+    if length == Tag.OCTET_STRING:
+        length = reader.octet()  # some meters mark the time as a value
+    if length not in (0, DATE_TIME_OCTETS):
+        raise CodecError(f"a time of {length} octets")
+    date_time = reader.take(length) if length else None
+    return DataNotification(date_time=date_time, data=read_data(reader))
+
+
 _READERS: dict[int, Callable[[Reader], Apdu]] = {
     GET_REQUEST: _read_get_request,
     SET_REQUEST: _read_set_request,
@@ -342,4 +367,5 @@ _READERS: dict[int, Callable[[Reader], Apdu]] = {
     ACTION_RESPONSE: _read_action_response,
     EXCEPTION_RESPONSE: _read_exception,
     EVENT_NOTIFICATION: _read_event,
+    DATA_NOTIFICATION: _read_data_notification,
 }

@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 from quince.model.obis import Obis
 from quince.protocols.dlms.acse import Mechanism
-from quince.protocols.dlms.apdu import EventNotification
+from quince.protocols.dlms.apdu import DataNotification, EventNotification
 from quince.protocols.dlms.axdr import NULL, Data
 from quince.protocols.dlms.errors import AccessRefusedError, ProtectionError
 from quince.protocols.dlms.protection import Gmac, Protection, decode_envelope
@@ -89,7 +89,7 @@ class Reply:
 class ServerPush:
     """What the meter said unasked."""
 
-    notification: EventNotification
+    notification: EventNotification | DataNotification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

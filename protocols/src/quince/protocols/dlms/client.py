@@ -202,7 +202,7 @@ class ClientAssociation:
         return [NeedSend(apdu=self._request(request))]
 
     def _on_response(self, response: plain.Apdu) -> list[AssociationEvent]:
-        if isinstance(response, plain.EventNotification):
+        if isinstance(response, plain.EventNotification | plain.DataNotification):
             return [ServerPush(notification=response)]
         pending = self._pending
         if pending is None or isinstance(response, plain.ExceptionResponse):
