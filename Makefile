@@ -10,7 +10,7 @@ DEPTRY := --known-first-party quince \
 	--per-rule-ignores "DEP002=quince-protocols|quince-headend|quince-billing|aiosqlite|tzdata"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test check gates fix proto mosquitto bench wheels clean
+.PHONY: help setup lock demo test check gates nightly fix proto mosquitto bench wheels clean
 
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[36m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ check: setup ## Format, lint, types, architecture, declared dependencies
 
 gates: setup | $(UV) ## Plant a defect per member and demand red; install each member alone
 	@$(RUN)pytest -m gates
+
+nightly: setup ## What takes longer than a coffee: five hundred simulated days
+	@$(RUN)pytest tests/simulation --simulated-days 500 -p no:logging
 
 fix: setup ## Format, and fix what can be fixed
 	$(RUN)ruff format

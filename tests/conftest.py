@@ -12,6 +12,11 @@ import async_solipsism
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a night run more simulated days than a minute can."""
+    parser.addoption("--simulated-days", type=int, default=8, help="seeds 0..n-1, a day each")
+
+
 @pytest.fixture(scope="session")
 def public_data() -> Path:
     """Public test material beside the repository; it is not ours to ship."""

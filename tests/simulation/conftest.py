@@ -414,7 +414,13 @@ def slots_of(series: IntervalSeries) -> Slots:
     }
 
 
-# --- the fixture ------------------------------------------------------------------------
+# --- the fixtures -----------------------------------------------------------------------
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a test that asks for a `seed` as many as the command line says."""
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(metafunc.config.getoption("--simulated-days")))
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 """Law 1: what the edge accepted is in the head-end exactly once, or still in the outbox."""
 
-import pytest
-
 DAY_OF_TWO_METERS = 2 * 96
 
 
-@pytest.mark.parametrize("seed", range(8))
 def test_what_the_edge_accepted_arrives_once_or_still_waits(simulated_day, seed):
     world = simulated_day(seed)  # law 1 is checked after every hour of it
     assert world.stored == world.accepted
