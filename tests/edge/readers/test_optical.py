@@ -12,6 +12,7 @@ import pytest
 from quince.edge.errors import ReadTimeoutError
 from quince.edge.readers import optical
 from quince.edge.readers.optical import OpticalReader, Session, open_optical
+from quince.edge.transports import open_transport
 from quince.firmware_sims.load import Household, Supply, metered_wh
 from quince.firmware_sims.optical.meter import OpticalMeter
 from quince.firmware_sims.optical.pty_line import PtyLine, open_pty_line
@@ -123,6 +124,15 @@ async def opened(path: Path, password: str = "secret") -> AsyncIterator[OpticalR
         clock=StoppedClock(),
     ) as reader:
         yield reader
+
+
+async def test_a_session_that_a_dead_gateway_left_open_is_broken_off() -> None:
+    async with meter(Supply()).serve() as path:
+        transport = await open_transport(f"optical:{path}")
+        await Session(transport, "", "secret").read("0.9.1")
+        await transport.aclose()  # without a word of good-bye
+        async with opened(path) as reader:
+            assert await reader.clock() == NOW
 
 
 async def test_two_days_of_profile_are_the_households_truth() -> None:
@@ -245,11 +255,13 @@ async def test_from_programming_mode_to_a_read_out_the_session_is_left_first() -
     assert script.bauds == [300, 9600, 300, 9600]
 
 
-async def test_a_dark_meter_is_asked_four_times() -> None:
+async def test_a_dark_meter_is_asked_interrupted_and_asked_again_then_given_up() -> None:
     script = Script()
     with pytest.raises(RemoteProtocolError, match="SIGNING_ON"):
         await scripted(script).clock()
-    assert script.heard == [b"/?!\r\n"] * 4
+    sign_ons = [b"/?!\r\n"] * 4
+    assert script.heard == [*sign_ons, *[b"\x01B0\x03q"] * 4, *sign_ons]
+    assert script.bauds == [300, 9600, 19200, 4800, 2400, 300]
 
 
 async def test_an_answer_that_never_ends_ends_at_the_deadline(

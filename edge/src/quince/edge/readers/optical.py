@@ -64,6 +64,7 @@ EXCHANGE_S_MAX = 120.0
 # A block is repeated whole when one character is damaged: a day is about two seconds at 9600 baud.
 _ROWS_MAX = 96
 _STAMP_STEP = timedelta(minutes=1)  # what a range can tell apart
+_SESSION_BAUDS = (9600, 19200, 4800, 2400)  # what mode C meters offer, the usual one first
 _READS_MAX = 3  # a date that changes between readings three times in a row is no date
 
 
@@ -106,12 +107,30 @@ class Session:
             await asyncio.sleep(REACTION_S_MIN)
 
     async def _sign_on(self, mode: Mode) -> None:
-        await self._transport.set_line(SIGN_ON_BAUD)
-        await self._say(self._client.sign_on(self._device_address))
-        identification = await self._hear(Identification)
+        try:
+            identification = await self._identify()
+        except RemoteProtocolError:
+            await self._interrupt()
+            identification = await self._identify()
         self._reaction_s = identification.reaction_s_min
         await self._say(self._client.select(mode))
         await self._transport.set_line(identification.baud)
+
+    async def _identify(self) -> Identification:
+        await self._transport.set_line(SIGN_ON_BAUD)
+        await self._say(self._client.sign_on(self._device_address))
+        return await self._hear(Identification)
+
+    async def _interrupt(self) -> None:
+        """Break off a session that was never ended: its meter listens at that session's baud.
+
+        A gateway that lost its power leaves such a meter behind, and whatever it hears of our
+        sign-on may keep it waiting for more.
+        """
+        for baud in _SESSION_BAUDS:
+            await self._transport.set_line(baud)
+            await self._transport.write(self._client.leave())
+        await asyncio.sleep(REACTION_S_MAX)
 
     async def _say(self, characters: bytes) -> None:
         await asyncio.sleep(self._reaction_s)
