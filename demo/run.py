@@ -90,10 +90,11 @@ def play(stage: Stage, broker: str) -> None:
     start_meters_and_gateway(stage, names, ports)
     dashboard = f"http://127.0.0.1:{ports['dashboard']}"
     watch_intervals_arrive(stage, dashboard)
+    tokens = open_the_office(stage, ports)
     watch_the_outage(stage, dashboard)
     watch_the_sampled_meter(stage, dashboard)
     print_the_bill(stage)
-    open_the_portal(stage, ports)
+    visit_the_portal(stage, ports, tokens)
 
 
 def start_broker(stage: Stage, choice: str, port: int) -> None:
@@ -191,25 +192,26 @@ def local_time(moment: str) -> str:
     return f"{datetime.fromisoformat(moment).astimezone(LOCAL):%H:%M}"
 
 
-def print_the_bill(stage: Stage) -> None:
-    """Rate both days and print what the customer gets."""
+def open_the_office(stage: Stage, ports: dict[str, int]) -> dict[str, str]:
+    """Import tariff and customers, give each a token, and serve the portal."""
     stage.run("quince-billing", "import-tariff", str(HERE / "tariff.toml"))
     stage.run("quince-billing", "import-customers", str(HERE / "customers.toml"))
+    issue = ("quince-headend", "token", "issue", "--tenant", "1", "--customer")
+    stage.start("portal", "quince-portal-api", "serve")
+    tokens = {name: stage.run(*issue, name).strip() for name in (CUSTOMER, OTHER_CUSTOMER)}
+    stage.wait_for_port(ports["portal"])
+    return tokens
+
+
+def print_the_bill(stage: Stage) -> None:
+    """Rate both days and print what the customer gets."""
     first, last = BILLED_DAYS
     print()
     print(stage.run("quince-billing", "run", "--account", ACCOUNT, "--from", first, "--to", last))
 
 
-def open_the_portal(stage: Stage, ports: dict[str, int]) -> None:
-    """Serve the customer's data to the customer's token, and 403 to another's."""
-    tokens = {
-        customer: stage.run(
-            "quince-headend", "token", "issue", "--tenant", "1", "--customer", customer
-        ).split()[-1]
-        for customer in (CUSTOMER, OTHER_CUSTOMER)
-    }
-    stage.start("portal", "quince-portal-api", "serve")
-    stage.wait_for_port(ports["portal"])
+def visit_the_portal(stage: Stage, ports: dict[str, int], tokens: dict[str, str]) -> None:
+    """Show the customer's data to the customer's token, and 403 to another's."""
     base = f"http://127.0.0.1:{ports['portal']}/api"
     usage = f"meters/{BILLED_METER}/usage?from={BILLED_DAYS[0]}&to={BILLED_DAYS[1]}"
     for path in ("accounts", usage, "bills"):
