@@ -73,7 +73,7 @@ def test_outages_are_shown(
     ingest([gateway.send(Content(events=(event(EventKind.LAST_GASP, "2026-03-08T01:00"),)))])
 
     async def follow() -> None:
-        async with wiring._open_parts(database) as parts:
+        async with wiring.open_read_side(database) as parts:
             await absorb(tenant_id=1, events=parts.reader, points=parts.assets, store=parts.outages)
 
     asyncio.run(follow())

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from quince.headend import wiring
+from quince.headend import process as running
 from quince.headend.settings import Settings
 
 
@@ -35,7 +35,7 @@ async def test_it_serves_without_a_broker_and_stops_on_sigterm(
     database: Path, free_port: int
 ) -> None:
     settings = Settings(database=database, cell="north", mqtt_port=9, http_port=free_port)
-    process = asyncio.create_task(wiring.run(settings))
+    process = asyncio.create_task(running.run(settings))
     async with asyncio.timeout(20):
         assert await answered(free_port) == {"status": "ok"}
         os.kill(os.getpid(), signal.SIGTERM)

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
+from quince.headend.process import mqtt_link
 from quince.headend.settings import Settings, load_settings
-from quince.headend.wiring import mqtt_link
 from quince.model.errors import InvalidValueError
 
 

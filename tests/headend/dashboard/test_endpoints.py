@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from quince.headend import wiring
+from quince.headend import process, wiring
 from quince.headend.assets.rules import read_registration
 from quince.headend.dashboard.endpoints import create_app
 from quince.headend.ingest.service import Ingest, Received
@@ -29,7 +29,7 @@ class StoppedClock:
 
 @pytest.fixture
 async def client(database: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with wiring.open_desk(database, StoppedClock()) as desk:
+    async with process.open_desk(database, StoppedClock()) as desk:
         transport = httpx.ASGITransport(create_app(desk))
         async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
             yield client
@@ -41,7 +41,7 @@ async def dark(
 ) -> None:
     gasp = event(EventKind.LAST_GASP, "2026-03-09T11:30:00")
     ingest([gateway.send(Content(events=(gasp,)))])
-    async with wiring._open_parts(database) as parts:
+    async with wiring.open_read_side(database) as parts:
         await absorb(tenant_id=1, events=parts.reader, points=parts.assets, store=parts.outages)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from quince.headend import wiring
+from quince.headend import process, wiring
 from quince.headend.assets.rules import read_registration
 from quince.headend.dashboard.endpoints import (
     OUTAGES_MAX,
@@ -39,7 +39,7 @@ def main() -> None:
 def run() -> None:
     """Ingest, follow outages and serve the dashboard, until told to stop."""
     configure_logging()
-    asyncio.run(wiring.run(load_settings()))
+    asyncio.run(process.run(load_settings()))
 
 
 @app.command("import")
@@ -76,7 +76,7 @@ def completeness(
 async def _completeness(day: date | None, tenant_id: int | None) -> list[dict[str, object]]:
     settings = load_settings()
     clock = parse_clock(settings.clock)
-    async with wiring.open_desk(settings.database, clock) as desk:
+    async with process.open_desk(settings.database, clock) as desk:
         chosen = day or clock.now_utc().date()
         owner = await desk.tenant(tenant_id)
         documents = []
@@ -115,7 +115,7 @@ def outages(
 async def _outages(tenant_id: int | None) -> list[dict[str, object]]:
     settings = load_settings()
     clock = parse_clock(settings.clock)
-    async with wiring.open_desk(settings.database, clock) as desk:
+    async with process.open_desk(settings.database, clock) as desk:
         owner = await desk.tenant(tenant_id)
         recent = await desk.outages.recent(tenant_id=owner.tenant_id, limit=OUTAGES_MAX)
     return [outage_document(outage, clock.now_utc()) for outage in recent]
