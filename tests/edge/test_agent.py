@@ -36,6 +36,7 @@ class FakeMeter:
     def __init__(self, meter_id="M1", failures=0, slow_s=0.0, behind=timedelta(0)):
         self.meter_id, self.failures, self.slow_s, self.behind = meter_id, failures, slow_s, behind
         self.visits = []
+        self.late_rows = {}
 
     @asynccontextmanager
     async def connect(self):
@@ -59,13 +60,15 @@ class FakeMeter:
         ]
 
     async def intervals(self, start_utc, end_utc):
-        count = (end_utc - start_utc) // STEP
+        starts = [start_utc + i * STEP for i in range((end_utc - start_utc) // STEP)]
+        now_utc = LoopClock().now_utc()
+        written = [self.late_rows.get(start, start) <= now_utc for start in starts]
         series = IntervalSeries(
             meter_id=self.meter_id,
             obis=ACTIVE_IMPORT_INTERVAL,
             start_utc=start_utc,
-            values=(900,) * count,
-            quality=(Quality.GOOD,) * count,
+            values=tuple(900 if there else None for there in written),
+            quality=tuple(Quality.GOOD if there else Quality.MISSING for there in written),
         )
         return ProfilePiece(series=series)
 
@@ -130,6 +133,17 @@ def test_each_quarter_hour_is_read_once_after_the_gateways_jitter(outbox, live):
     boundaries = [datetime(2026, 5, 2, 6, 15, tzinfo=UTC) + i * STEP for i in range(4)]
     assert meter.visits[1:] == [boundary + JITTER for boundary in boundaries]
     assert starts(outbox, Lane.LIVE)[1:] == [boundary - STEP for boundary in boundaries]
+
+
+def test_a_row_the_meter_writes_late_is_read_when_it_is_there(outbox, live):
+    late = datetime(2026, 5, 2, 6, 0, tzinfo=UTC)
+    meter = FakeMeter()
+    meter.late_rows[late] = late + timedelta(minutes=40)
+    live([meter.plan()], 3600)
+    lanes = (Lane.LIVE, Lane.BACKFILL)
+    read = [s for lane in lanes for c in contents(outbox, lane) for s in c.series]
+    values = [s.values[0] for s in read if s.start_utc == late]
+    assert sorted(values, key=str) == [900, None, None]
 
 
 def test_a_meter_whose_clock_is_behind_is_not_asked_for_the_future(outbox, live):

@@ -11,10 +11,24 @@ from quince.edge.schedule.rules import (
     uncovered,
     window,
 )
-from quince.model.interval import STEP
+from quince.model.interval import STEP, IntervalSeries
+from quince.model.obis import ACTIVE_IMPORT_INTERVAL
+from quince.model.quality import Quality
 
 MIDNIGHT = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)  # in El Salvador, UTC-6
 EL_SALVADOR = -360
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read(start_utc, *values):
+    """A series as a meter gave it; None where it had nothing."""
+    return IntervalSeries(
+        meter_id="M1",
+        obis=ACTIVE_IMPORT_INTERVAL,
+        start_utc=start_utc,
+        values=values,
+        quality=tuple(Quality.MISSING if v is None else Quality.GOOD for v in values),
+    )
 
 
 def test_the_window_opens_at_local_midnight_days_ago():
@@ -38,26 +52,42 @@ def test_nothing_covered_is_read_by_local_day_newest_first():
 
 def test_a_hole_splits_the_day():
     whole = Span(MIDNIGHT, MIDNIGHT + timedelta(hours=2))
-    covered = mark(Span(MIDNIGHT + STEP, MIDNIGHT + 2 * STEP))
+    covered = mark(read(MIDNIGHT + STEP, 7), settled_utc=NEVER)
     assert uncovered(covered, whole, utc_offset_min=EL_SALVADOR) == [
         Span(MIDNIGHT, MIDNIGHT + STEP),
         Span(MIDNIGHT + 2 * STEP, whole.end_utc),
     ]
 
 
+def test_what_the_meter_had_nothing_for_is_asked_again_until_it_is_settled():
+    whole = Span(MIDNIGHT, MIDNIGHT + 3 * STEP)
+    series = read(MIDNIGHT, None, 5, None)
+    covered = mark(series, settled_utc=MIDNIGHT + STEP)
+    assert uncovered(covered, whole, utc_offset_min=EL_SALVADOR) == [
+        Span(MIDNIGHT + 2 * STEP, whole.end_utc)
+    ]
+
+
 @given(st.sets(st.integers(0, 287)), st.integers(0, 288), st.integers(0, 288))
-def test_reading_what_is_uncovered_covers_the_window(read, first, count):
+def test_reading_what_is_uncovered_covers_the_window(slots, first, count):
     start = MIDNIGHT + first * STEP
     whole = Span(start, start + count * STEP)
     covered: dict[date, int] = {}
-    for slot in read:
-        for day, bits in mark(Span(MIDNIGHT + slot * STEP, MIDNIGHT + (slot + 1) * STEP)).items():
-            covered[day] = covered.get(day, 0) | bits
+    for slot in slots:
+        cover(covered, read(MIDNIGHT + slot * STEP, 1))
     for span in uncovered(covered, whole, utc_offset_min=EL_SALVADOR):
-        for day, bits in mark(span).items():
-            assert covered.get(day, 0) & bits == 0
-            covered[day] = covered.get(day, 0) | bits
+        values = (1,) * ((span.end_utc - span.start_utc) // STEP)
+        assert cover(covered, read(span.start_utc, *values)) == len(values)
     assert uncovered(covered, whole, utc_offset_min=EL_SALVADOR) == []
+
+
+def cover(covered, series):
+    """Add a series to the coverage; return how many of its slots were new."""
+    new = 0
+    for day, bits in mark(series, settled_utc=NEVER).items():
+        new += (bits & ~covered.get(day, 0)).bit_count()
+        covered[day] = covered.get(day, 0) | bits
+    return new
 
 
 def test_jitter_is_stable_and_differs_between_gateways():

@@ -14,8 +14,15 @@ from typing import NoReturn
 import structlog
 
 from quince.edge.outbox.store import Outbox, Round
-from quince.edge.readers.reader import Reader
-from quince.edge.schedule.rules import Span, jitter_s, mark, next_boundary, uncovered, window
+from quince.edge.readers.reader import ProfilePiece, Reader
+from quince.edge.schedule.rules import (
+    SETTLED_AFTER,
+    jitter_s,
+    mark,
+    next_boundary,
+    uncovered,
+    window,
+)
 from quince.edge.schedule.sampling import Sample, interval_between
 from quince.model.clock import Clock
 from quince.model.interval import IntervalSeries, floor_boundary
@@ -120,18 +127,20 @@ class Agent:
         covered = self._outbox.coverage(plan.meter_id)
         for span in uncovered(covered, whole, utc_offset_min=plan.utc_offset_min):
             lane = Lane.LIVE if span.end_utc == whole.end_utc else Lane.BACKFILL
-            await self._read_span(plan, reader, span, lane)
+            piece = await reader.intervals(span.start_utc, span.end_utc)
+            self._accept(piece, lane, settled_utc=whole.end_utc - SETTLED_AFTER)
 
-    async def _read_span(self, plan: MeterPlan, reader: Reader, span: Span, lane: Lane) -> None:
-        piece = await reader.intervals(span.start_utc, span.end_utc)
+    def _accept(self, piece: ProfilePiece, lane: Lane, *, settled_utc: datetime) -> None:
+        meter_id = piece.series.meter_id
         content = Content(series=(piece.series,), readings=piece.readings)
-        coverage = {(plan.meter_id, day): slots for day, slots in mark(span).items()}
+        bits = mark(piece.series, settled_utc=settled_utc)
+        coverage = {(meter_id, day): slots for day, slots in bits.items()}
         self._outbox.record(Round(messages=((lane, content),), coverage=coverage))
         self._stir()
         log.info(
             "intervals_accepted",
-            meter_id=plan.meter_id,
-            start_utc=span.start_utc.isoformat(),
+            meter_id=meter_id,
+            start_utc=piece.series.start_utc.isoformat(),
             count=len(piece.series.values),
             missing=piece.series.values.count(None),
             lane=lane.name,
@@ -142,6 +151,9 @@ class Agent:
         readings = await reader.registers()
         samples = [Sample(boundary_utc=boundary_utc, reading=reading) for reading in readings]
         timely = tuple(sample for sample in samples if sample.timely)
+        if not timely:
+            log.warning("sample_too_late", boundary_utc=boundary_utc.isoformat())
+            return
         series = tuple(filter(None, (self._interval_to(sample) for sample in timely)))
         content = Content(series=series, readings=tuple(sample.reading for sample in timely))
         self._outbox.record(Round(messages=((Lane.LIVE, content),), samples=timely))

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 
-from quince.model.interval import STEP, STEP_S, floor_boundary
+from quince.model.interval import STEP, STEP_S, IntervalSeries, floor_boundary
 
-JITTER_S_MAX = (
-    120  # spreads a fleet's reads after the quarter-hour; meters need a few seconds anyway
-)
+# Spreads a fleet's reads after the quarter-hour; meters need a few seconds for their row anyway.
+JITTER_S_MAX = 120
+# What a meter has not written an hour after its quarter-hour it will not write.
+SETTLED_AFTER = timedelta(hours=1)
 
 # A UTC day's quarter-hours as bits, slot 0 lowest: set = read and committed to the outbox.
 Coverage = Mapping[date, int]
@@ -45,14 +46,18 @@ def window(now_utc: datetime, *, days: int, utc_offset_min: int) -> Span:
     return Span(today - timedelta(days=days), floor_boundary(now_utc))
 
 
-def mark(span: Span) -> dict[date, int]:
-    """Return the coverage bits of `span`, by UTC day."""
+def mark(series: IntervalSeries, *, settled_utc: datetime) -> dict[date, int]:
+    """Return the coverage bits of what was read, by UTC day.
+
+    A quarter-hour the meter had nothing for counts as read only if it ended by `settled_utc`:
+    until then the meter may be late in writing its row.
+    """
     bits: dict[date, int] = {}
-    slot_utc = span.start_utc
-    while slot_utc < span.end_utc:
-        day, slot = _slot(slot_utc)
-        bits[day] = bits.get(day, 0) | 1 << slot
-        slot_utc += STEP
+    for index, value in enumerate(series.values):
+        start_utc = series.start_utc + index * STEP
+        if value is not None or start_utc + STEP <= settled_utc:
+            day, slot = _slot(start_utc)
+            bits[day] = bits.get(day, 0) | 1 << slot
     return bits
 
 
