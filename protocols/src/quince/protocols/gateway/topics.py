@@ -66,11 +66,9 @@ def cell_filters(cell: str) -> tuple[str, ...]:
 
 def parse_up(topic: str) -> tuple[GatewayAddress, Way]:
     """Split an upward topic into who and what; InvalidValueError for any other topic."""
-    levels = topic.split("/")
-    if len(levels) != 6 or "/".join(levels[:2]) != _ROOT or levels[4] != "up":  # noqa: PLR2004
-        raise InvalidValueError("topic", topic, f"expected {_ROOT}/{{cell}}/{{gateway}}/up/…")
-    try:
-        way = Way(levels[5])
-    except ValueError as error:
-        raise InvalidValueError("topic", topic, "unknown last level") from error
-    return GatewayAddress(cell=levels[2], gateway=levels[3]), way
+    match topic.removeprefix(f"{_ROOT}/").split("/"):
+        case [cell, gateway, "up", last] if topic.startswith(_ROOT) and last in set(Way):
+            return GatewayAddress(cell=cell, gateway=gateway), Way(last)
+        case _:
+            expected = f"{_ROOT}/{{cell}}/{{gateway}}/up/{{{'|'.join(Way)}}}"
+            raise InvalidValueError("topic", topic, f"expected {expected}")
