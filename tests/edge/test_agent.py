@@ -12,6 +12,7 @@ from quince.edge.errors import TransportError
 from quince.edge.outbox.store import Outbox
 from quince.edge.readers.reader import ProfilePiece
 from quince.edge.schedule.rules import jitter_s
+from quince.model.errors import CodecError
 from quince.model.interval import STEP, IntervalSeries, RegisterReading
 from quince.model.obis import ACTIVE_IMPORT_INTERVAL, ACTIVE_IMPORT_REGISTER
 from quince.model.quality import Quality
@@ -30,6 +31,17 @@ class LoopClock:
         return max(0.0, (moment_utc - self.now_utc()).total_seconds())
 
 
+class SteppingClock(LoopClock):
+    """The wall clock of a machine that is corrected once."""
+
+    def __init__(self, after_s, step):
+        self.after_s, self.step = after_s, step
+
+    def now_utc(self):
+        stepped = asyncio.get_running_loop().time() >= self.after_s
+        return super().now_utc() + (self.step if stepped else timedelta(0))
+
+
 class FakeMeter:
     """Answers with one watt-hour a second; fails as often as it is told."""
 
@@ -37,6 +49,8 @@ class FakeMeter:
         self.meter_id, self.failures, self.slow_s, self.behind = meter_id, failures, slow_s, behind
         self.visits = []
         self.late_rows = {}
+        self.broken_day = None
+        self.gateway_clock = LoopClock()
 
     @asynccontextmanager
     async def connect(self):
@@ -51,8 +65,8 @@ class FakeMeter:
         return LoopClock().now_utc() - self.behind
 
     async def registers(self):
-        at_utc = LoopClock().now_utc()
-        value = int(at_utc.timestamp())
+        at_utc = self.gateway_clock.now_utc()
+        value = int(LoopClock().now_utc().timestamp())
         return [
             RegisterReading(
                 meter_id=self.meter_id, obis=ACTIVE_IMPORT_REGISTER, at_utc=at_utc, value=value
@@ -60,6 +74,8 @@ class FakeMeter:
         ]
 
     async def intervals(self, start_utc, end_utc):
+        if self.broken_day is not None and start_utc >= self.broken_day:
+            raise CodecError("a row that cannot be")
         starts = [start_utc + i * STEP for i in range((end_utc - start_utc) // STEP)]
         now_utc = LoopClock().now_utc()
         written = [self.late_rows.get(start, start) <= now_utc for start in starts]
@@ -92,21 +108,24 @@ def outbox(tmp_path):
 def live(outbox, in_virtual_time):
     """Let an agent with these plans live for so many seconds."""
 
-    async def life(plans, seconds):
+    async def life(plans, seconds, clock):
         agent = Agent(
             gateway="gw",
             plans=plans,
             backfill_days=1,
             outbox=outbox,
             stir=lambda: None,
-            clock=LoopClock(),
+            clock=clock,
         )
         running = asyncio.ensure_future(agent.run())
         await asyncio.sleep(seconds)
         running.cancel()
         await asyncio.wait([running])
 
-    return lambda plans, seconds: in_virtual_time(life(plans, seconds))
+    def run(plans, seconds, clock=None):
+        in_virtual_time(life(plans, seconds, clock or LoopClock()))
+
+    return run
 
 
 def contents(outbox, lane):
@@ -157,7 +176,8 @@ def test_a_dead_meter_is_asked_ever_more_rarely_and_within_five_minutes(live):
     meter = FakeMeter(failures=10**6)
     live([meter.plan()], 3600)
     pauses = [after - before for before, after in zip(meter.visits, meter.visits[1:], strict=False)]
-    assert [pause.total_seconds() for pause in pauses[:8]] == [5, 10, 20, 40, 80, 160, 300, 300]
+    assert [pause.total_seconds() for pause in pauses[:6]] == [5, 10, 20, 40, 80, 160]
+    assert all(timedelta(0) < pause <= timedelta(seconds=300) for pause in pauses)
 
 
 def test_a_meter_that_comes_back_loses_nothing(outbox, live):
@@ -199,7 +219,46 @@ def test_a_sample_that_comes_too_late_makes_no_interval(outbox, live):
     assert starts(outbox, Lane.LIVE) == []
 
 
-def test_a_failed_sample_is_not_tried_again_before_its_next_border(live):
-    meter = FakeMeter(failures=1)
+def test_a_failed_sample_is_tried_again_while_it_still_tells_its_border(outbox, live):
+    meter = FakeMeter(failures=2)
     live([meter.plan(keeps_profile=False)], 1600)
-    assert meter.visits == [datetime(2026, 5, 2, 6, m, tzinfo=UTC) for m in (15, 30)]
+    border = datetime(2026, 5, 2, 6, 15, tzinfo=UTC)
+    assert meter.visits[:3] == [border + timedelta(seconds=s) for s in (0, 5, 10)]
+    (series,) = [s for content in contents(outbox, Lane.LIVE) for s in content.series]
+    assert (series.start_utc, series.quality) == (border, (Quality.SAMPLED_LATE,))
+
+
+def test_a_border_that_cannot_be_sampled_in_its_minute_is_given_up(live):
+    meter = FakeMeter(failures=1000)
+    live([meter.plan(keeps_profile=False)], 1600)
+    seconds = [visit.minute % 15 * 60 + visit.second for visit in meter.visits]
+    assert max(seconds) <= 60
+    assert meter.visits[-1].minute == 30 or meter.visits[-1].minute == 31
+
+
+def test_a_day_that_cannot_be_read_does_not_hide_the_days_behind_it(outbox, live):
+    meter = FakeMeter()
+    meter.broken_day = datetime(2026, 5, 2, 6, 0, tzinfo=UTC)
+    live([meter.plan()], 1200)
+    assert datetime(2026, 5, 1, 6, 0, tzinfo=UTC) in starts(outbox, Lane.LIVE) + starts(
+        outbox, Lane.BACKFILL
+    )
+    assert len(meter.visits) > 3
+
+
+def test_a_clock_set_back_leaves_no_meter_waiting_for_the_old_time(live):
+    one, other = FakeMeter("M1"), FakeMeter("M2")
+    stepping = SteppingClock(after_s=1000, step=timedelta(days=-30))
+    live([one.plan(), other.plan()], 8000, clock=stepping)
+    assert len(one.visits) > 6
+    assert abs(len(one.visits) - len(other.visits)) <= 1
+
+
+def test_a_clock_step_between_two_samples_makes_no_interval_of_them(outbox, live):
+    meter = FakeMeter()
+    stepping = SteppingClock(after_s=1000, step=timedelta(minutes=-10))
+    meter.gateway_clock = stepping
+    live([meter.plan(keeps_profile=False)], 6000, clock=stepping)
+    sampled = [s for content in contents(outbox, Lane.LIVE) for s in content.series]
+    assert len(sampled) >= 3
+    assert {series.values for series in sampled} == {(900,)}

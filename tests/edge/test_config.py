@@ -51,12 +51,23 @@ def test_secrets_are_not_shown(load):
         (GOOD + GOOD[GOOD.index("[[meters]]") :], "meters.id"),
         (GOOD.replace("gateway =", "gateway = ["), "config"),
         ("", "gateway"),
+        (GOOD.replace("-360", "-361"), "utc_offset_min"),
+        (
+            GOOD + GOOD[GOOD.index("[[meters]]") :].replace('id = "M1"', 'id = "M2"', 1),
+            "meters.equipment_id",
+        ),
     ],
 )
 def test_a_mistake_names_its_field(load, wrong, field):
     with pytest.raises(InvalidValueError) as refused:
         load(wrong)
     assert field in refused.value.field
+
+
+def test_a_file_that_is_not_text_is_refused_in_one_line(tmp_path):
+    (tmp_path / "gateway.toml").write_bytes(b"gateway = '\xff'")
+    with pytest.raises(InvalidValueError, match="utf-8"):
+        load_config(tmp_path / "gateway.toml")
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -7,7 +7,7 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -331,9 +331,16 @@ async def lives(world: World, name: str, process: Callable[[], Any]) -> None:
 
 
 async def kill(life: "asyncio.Future[Any]") -> None:
+    """End a process; one that has ended of its own fault fails the test."""
     life.cancel()
-    with suppress(asyncio.CancelledError, Crash, BaseExceptionGroup):
+    try:
         await life
+    except (asyncio.CancelledError, Crash):
+        return
+    except BaseExceptionGroup as group:
+        _, faults = group.split((asyncio.CancelledError, Crash))
+        if faults is not None:
+            raise
 
 
 async def simulate(world: World, outbox_path: Path, headend_path: Path) -> None:
@@ -421,6 +428,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a test that asks for a `seed` as many as the command line says."""
     if "seed" in metafunc.fixturenames:
         metafunc.parametrize("seed", range(metafunc.config.getoption("--simulated-days")))
+
+
+@pytest.fixture
+def expected() -> Slots:
+    """What must be in the head-end at the day's end: all the profiled meter had, but the last."""
+    first = START - DAY
+    starts = [first + i * STEP for i in range(2 * 96 - 8)]  # the last two hours may be under way
+    slots = {(PROFILED, start): truth(PROFILED, start) for start in starts}
+    return {slot: value for slot, value in slots.items() if value is not None}
 
 
 @pytest.fixture

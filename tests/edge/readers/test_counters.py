@@ -1,9 +1,10 @@
 import pytest
 
-from quince.edge.readers.counters import BLOCK, CounterStore
+from quince.edge.readers.counters import BLOCK, CATCH_UP_MAX, CounterStore, key_id
 from quince.protocols.dlms.errors import CounterExhaustedError, ReplayError
 
 TITLE = b"QNM\0\0\0\0\1"
+KEY = key_id(TITLE, bytes(range(16)))
 
 
 @pytest.fixture
@@ -13,41 +14,61 @@ def path(tmp_path):
 
 def test_counters_ascend_and_are_never_handed_out_twice(path):
     with CounterStore(path) as store:
-        counters = store.of("M1")
+        counters = store.of(KEY)
         drawn = [counters.reserve() for _ in range(3 * BLOCK)]
     assert drawn == sorted(set(drawn))
 
 
 def test_a_crash_skips_the_rest_of_a_block_and_reuses_nothing(path):
     with CounterStore(path) as store:
-        last = [store.of("M1").reserve() for _ in range(1)][-1]
+        last = [store.of(KEY).reserve() for _ in range(1)][-1]
     with CounterStore(path) as store:
-        assert store.of("M1").reserve() == last + BLOCK
+        assert store.of(KEY).reserve() == last + BLOCK
 
 
 def test_two_sessions_with_one_meter_share_no_counter(path):
     with CounterStore(path) as store:
-        one, other = store.of("M1"), store.of("M1")
+        one, other = store.of(KEY), store.of(KEY)
         drawn = [one.reserve() for _ in range(BLOCK + 1)] + [other.reserve() for _ in range(BLOCK)]
     assert len(set(drawn)) == len(drawn)
 
 
-def test_meters_count_on_their_own(path):
+def test_keys_count_on_their_own(path):
     with CounterStore(path) as store:
-        assert store.of("M1").reserve() == store.of("M2").reserve()
+        assert store.of(KEY).reserve() == store.of(key_id(TITLE, bytes(16))).reserve()
 
 
 def test_a_replayed_counter_is_refused_even_after_a_restart(path):
     with CounterStore(path) as store:
-        store.of("M1").accept(TITLE, 7)
+        store.of(KEY).accept(TITLE, 7)
     with CounterStore(path) as store:
         with pytest.raises(ReplayError):
-            store.of("M1").accept(TITLE, 7)
-        store.of("M1").accept(TITLE, 8)
+            store.of(KEY).accept(TITLE, 7)
+        store.of(KEY).accept(TITLE, 8)
 
 
 def test_the_last_counter_is_followed_by_none(path):
     with CounterStore(path) as store:
-        store._db.execute("insert into own_counter values ('M1', ?)", (2**32 - 2,))
+        store._db.execute("insert into own_counter values (?, ?)", (KEY, 2**32 - 2))
         with pytest.raises(CounterExhaustedError):
-            store.of("M1").reserve()
+            store.of(KEY).reserve()
+
+
+def test_another_process_beside_us_gets_another_block(path):
+    with CounterStore(path) as gateway, CounterStore(path) as technician:
+        drawn = [gateway.of(KEY).reserve(), technician.of(KEY).reserve(), gateway.of(KEY).reserve()]
+    assert drawn == [1, 1 + BLOCK, 1 + 2 * BLOCK]
+
+
+def test_lost_counters_go_on_from_where_the_meter_expects_them(path):
+    with CounterStore(path) as store:
+        assert store.catch_up(KEY, 5000)
+        assert store.of(KEY).reserve() == 5000
+
+
+@pytest.mark.parametrize("expected", [0, 1, BLOCK, BLOCK + CATCH_UP_MAX + 1])
+def test_a_word_that_leads_back_or_too_far_is_not_believed(path, expected):
+    with CounterStore(path) as store:
+        store.of(KEY).reserve()
+        assert not store.catch_up(KEY, expected)
+        assert store.of(KEY).reserve() == BLOCK + 1

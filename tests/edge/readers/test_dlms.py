@@ -9,17 +9,18 @@ import pytest
 
 from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedReadError
 from quince.edge.readers import dlms
-from quince.edge.readers.dlms import open_dlms
+from quince.edge.readers.counters import CounterStore
+from quince.edge.readers.dlms import DlmsLine, WithGmac, WithPassword, open_dlms
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.server import serve_hdlc, serve_wrapper
 from quince.firmware_sims.load import Household, Supply, metered_wh
-from quince.model.errors import RemoteProtocolError
+from quince.model.errors import InvalidValueError, RemoteProtocolError
 from quince.model.interval import STEP
 from quince.model.quality import Quality
 from quince.protocols.dlms import cosem
 from quince.protocols.dlms.association import Password
 from quince.protocols.dlms.axdr import Data, Tag
-from quince.protocols.dlms.errors import AuthenticationError
+from quince.protocols.dlms.errors import AuthenticationError, ServiceRefusedError
 from quince.protocols.dlms.protection import Gmac
 from quince.protocols.dlms.security import Keys, MemoryCounters
 
@@ -27,6 +28,7 @@ NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
 HOUSEHOLD = Household(seed=1)
 LLS = Password(secret=b"12345678")
+BY_PASSWORD = WithPassword(LLS)
 
 
 class StoppedClock:
@@ -37,9 +39,12 @@ class StoppedClock:
         return max(0.0, (moment_utc - NOW).total_seconds())
 
 
+KEYS = Keys(encryption=bytes(range(16)), authentication=bytes(range(16, 32)))
+OUR_TITLE = b"QNG\0\0\0\0\1"
+
+
 def gmac(title):
-    keys = Keys(encryption=bytes(range(16)), authentication=bytes(range(16, 32)))
-    return Gmac(system_title=title, keys=keys, counters=MemoryCounters())
+    return Gmac(system_title=title, keys=KEYS, counters=MemoryCounters())
 
 
 def meter(*outages, accepts=LLS, kind=DlmsMeter):
@@ -53,16 +58,15 @@ def meter(*outages, accepts=LLS, kind=DlmsMeter):
 
 
 @asynccontextmanager
-async def session(device, *, link="wrapper", authentication=LLS):
+async def session(device, *, link="wrapper", authenticate=BY_PASSWORD):
     serve, scheme = {"wrapper": (serve_wrapper, "tcp"), "hdlc": (serve_hdlc, "hdlc+tcp")}[link]
     async with await serve(device, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
+        line = DlmsLine(url=f"{scheme}://127.0.0.1:{port}", client_sap=1, server_sap=1)
         async with open_dlms(
-            f"{scheme}://127.0.0.1:{port}",
+            line,
             meter_id="M1",
-            client_sap=1,
-            server_sap=1,
-            authentication=authentication,
+            authenticate=authenticate,
             utc_offset_min=-360,
             rng=random.SystemRandom(),
         ) as reader:
@@ -79,10 +83,16 @@ async def test_two_days_of_profile_are_the_households_truth(link):
 
 
 @pytest.mark.parametrize("link", ["wrapper", "hdlc"])
-async def test_a_ciphered_meter_is_read_alike(link):
+async def test_a_ciphered_meter_is_read_alike(link, tmp_path):
     device = meter(accepts=gmac(b"QNM\0\0\0\0\1"))
-    authentication = gmac(b"QNG\0\0\0\0\1")
-    async with session(device, link=link, authentication=authentication) as reader:
+    with CounterStore(tmp_path / "counters.db") as counters:
+        await read_ciphered(
+            device, link, WithGmac(counters=counters, system_title=OUR_TITLE, keys=KEYS)
+        )
+
+
+async def read_ciphered(device, link, authenticate):
+    async with session(device, link=link, authenticate=authenticate) as reader:
         assert await reader.clock() == NOW
         (reading,) = await reader.registers()
     assert (reading.value, reading.at_utc) == (HOUSEHOLD.register_wh(NOW), NOW)
@@ -115,7 +125,7 @@ async def test_the_first_interval_after_the_dark_says_that_power_failed():
 
 async def test_a_wrong_password_is_refused_by_name():
     with pytest.raises(AuthenticationError):
-        async with session(meter(), authentication=Password(secret=b"wrong")):
+        async with session(meter(), authenticate=WithPassword(Password(secret=b"wrong"))):
             pass
 
 
@@ -204,3 +214,71 @@ class LossyOnce:
 
     async def read(self, deadline_s):
         return await self._transport.read(deadline_s)
+
+
+async def test_a_gateway_that_lost_its_counters_is_heard_again_at_the_next_visit(tmp_path):
+    device = meter(accepts=gmac(b"QNM\0\0\0\0\1"))
+    with CounterStore(tmp_path / "first.db") as counters:
+        first = WithGmac(counters=counters, system_title=OUR_TITLE, keys=KEYS)
+        for _ in range(3):
+            await read_ciphered(device, "wrapper", first)
+    with CounterStore(tmp_path / "replaced.db") as counters:
+        replaced = WithGmac(counters=counters, system_title=OUR_TITLE, keys=KEYS)
+        with pytest.raises(ServiceRefusedError):
+            await read_ciphered(device, "wrapper", replaced)
+        await read_ciphered(device, "wrapper", replaced)
+
+
+class DisowningMeter(DlmsMeter):
+    """The third row's status says that its data are not valid; the fifth is an empty register."""
+
+    def get(self, ref, access):
+        data: Any = super().get(ref, access)
+        if ref != cosem.PROFILE_BUFFER:
+            return data
+        rows = list(data.as_items())
+        clock, _, register = rows[2].as_items()
+        rows[2] = Data(Tag.STRUCTURE, (clock, Data(Tag.UINT8, 0x04), register))
+        clock, status, _ = rows[5].as_items()
+        rows[5] = Data(Tag.STRUCTURE, (clock, status, Data(Tag.UINT32, 2**32 - 1)))
+        return Data(Tag.ARRAY, tuple(rows))
+
+
+async def test_what_the_meter_disowns_or_cannot_have_measured_is_missing():
+    async with session(meter(kind=DisowningMeter)) as reader:
+        piece = await reader.intervals(MIDNIGHT, MIDNIGHT + 8 * STEP)
+    missing = [value is None for value in piece.series.values]
+    assert missing == [False, True, True, False, True, True, False, False]
+
+
+class DoubtfulMeter(DlmsMeter):
+    """The clock was invalid when the second row was written."""
+
+    def get(self, ref, access):
+        data: Any = super().get(ref, access)
+        if ref != cosem.PROFILE_BUFFER:
+            return data
+        rows = list(data.as_items())
+        clock, _, register = rows[1].as_items()
+        rows[1] = Data(Tag.STRUCTURE, (clock, Data(Tag.UINT8, 0x02), register))
+        return Data(Tag.ARRAY, tuple(rows))
+
+
+async def test_an_unsure_border_makes_both_its_intervals_unsure():
+    async with session(meter(kind=DoubtfulMeter)) as reader:
+        piece = await reader.intervals(MIDNIGHT, MIDNIGHT + 3 * STEP)
+    unsure = Quality.CLOCK_INVALID
+    assert piece.series.quality == (unsure, unsure, Quality.GOOD)
+
+
+def test_an_hdlc_meter_behind_a_physical_address_is_addressed_so():
+    line = DlmsLine(
+        url="hdlc+tcp://x:1", client_sap=16, server_sap=1, physical_address=17, address_octets=4
+    )
+    assert bytes.fromhex("00020023") in line.link().connect()
+
+
+async def test_an_address_that_cannot_be_is_refused_before_the_line_is_opened():
+    line = DlmsLine(url="hdlc+tcp://127.0.0.1:1", client_sap=16, server_sap=200)
+    with pytest.raises(InvalidValueError, match="hdlc"):
+        line.link()

@@ -5,12 +5,18 @@ import json
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+import pytest
+
 from quince.edge.readers import push
-from quince.edge.readers.push import PushListener
+from quince.edge.readers.push import Pusher, PushListener
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.push import send_last_gasp, send_power_up
 from quince.firmware_sims.load import Household, Supply
 from quince.model.event import EventKind, MeterEvent
+from quince.protocols.dlms import cosem
+from quince.protocols.dlms.apdu import EventNotification
+from quince.protocols.dlms.axdr import octet_string
+from quince.protocols.dlms.wrapper import WrapperLink
 
 NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
 
@@ -25,7 +31,10 @@ class StoppedClock:
 
 @asynccontextmanager
 async def listening(heard, **equipment):
-    listener = PushListener(meter_ids=equipment, accept=heard.append, clock=StoppedClock())
+    pushers = {
+        name: Pusher(meter_id=meter_id, utc_offset_min=-360) for name, meter_id in equipment.items()
+    }
+    listener = PushListener(pushers=pushers, accept=heard.append, clock=StoppedClock())
     async with await listener.serve("127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
 
@@ -112,3 +121,32 @@ async def test_more_than_a_street_at_once_is_refused_at_the_door(monkeypatch):
         assert await reader.read() == b""
         writer.close()
     assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("stamp", "at_utc"),
+    [
+        ("07ea0502ff000500ff8000 00", datetime(2026, 5, 2, 6, 5, tzinfo=UTC)),  # deviation left out
+        ("07ea0502ff000500ff0168 01", NOW),  # the clock says of itself that it is invalid
+        ("07b20101ff000000ff0000 00", NOW),  # a clock that was never set: 1970
+        ("ffffffffffffffffffffff ff", NOW),  # no time at all
+    ],
+)
+async def test_a_last_gasp_is_kept_whatever_its_stamp_is_worth(stamp, at_utc):
+    notification = EventNotification(
+        date_time=bytes.fromhex(stamp), ref=cosem.LAST_GASP, data=octet_string(b"E-1")
+    )
+    heard: list[MeterEvent] = []
+    async with listening(heard, **{"E-1": "M1"}) as port:
+        link = WrapperLink(own_port=0x67, peer_port=0x66)
+        await say(port, link.send(notification.encode()))
+    assert [event.at_utc for event in heard] == [at_utc]
+
+
+async def test_a_last_gasp_with_octets_behind_it_is_kept():
+    notification = EventNotification(date_time=None, ref=cosem.LAST_GASP, data=octet_string(b"E-1"))
+    heard: list[MeterEvent] = []
+    async with listening(heard, **{"E-1": "M1"}) as port:
+        link = WrapperLink(own_port=0x67, peer_port=0x66)
+        await say(port, link.send(notification.encode()) + b"\xff" * 8)
+    assert len(heard) == 1

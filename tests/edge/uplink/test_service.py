@@ -181,3 +181,31 @@ def test_a_watermark_beyond_the_outbox_renews_the_stream_and_sends_again(outbox,
     link = session(script)
     assert outbox.epoch != epoch
     assert link.seqs() == [1, 1]
+
+
+class SlowLink(FakeLink):
+    """A link on which every publish takes a second."""
+
+    async def publish(self, topic, payload):
+        await asyncio.sleep(1)
+        await super().publish(topic, payload)
+
+
+def test_a_stream_renewed_in_the_middle_of_a_send_is_not_mixed_with_the_old(
+    outbox, in_virtual_time
+):
+    put(outbox, Lane.LIVE, 1, 2, 3, 4, 5)
+    outbox.acknowledge(Watermark(epoch=outbox.epoch, lane=Lane.LIVE, upto=2))
+
+    async def renew_while_sending():
+        link, uplink = SlowLink(), Uplink(outbox, ADDRESS, StoppedClock())
+        running = asyncio.create_task(uplink.run(link))
+        await asyncio.sleep(0.5)
+        link.down.put_nowait(ack(outbox, 99))
+        await asyncio.sleep(10)
+        link.down.put_nowait(("cut", b""))
+        with pytest.raises(ExceptionGroup):
+            await running
+        return link.seqs()
+
+    assert in_virtual_time(renew_while_sending()) == [3, 1, 2, 3]

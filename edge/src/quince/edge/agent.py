@@ -1,7 +1,7 @@
 """The agent: one worker per bus visits its meters when they are due and records what they say.
 
 Law: a round is accepted when its commit returns, and not before; a meter that misbehaves costs
-its own time and nobody else's.
+its bus time, and other buses nothing.
 """
 
 import asyncio
@@ -23,8 +23,9 @@ from quince.edge.schedule.rules import (
     uncovered,
     window,
 )
-from quince.edge.schedule.sampling import Sample, interval_between
+from quince.edge.schedule.sampling import SKEW_FLAGGED, SKEW_MAX, Sample, interval_between
 from quince.model.clock import Clock
+from quince.model.errors import CodecError, InvalidValueError
 from quince.model.interval import IntervalSeries, floor_boundary
 from quince.protocols.gateway.messages import Content
 from quince.protocols.gateway.topics import Lane
@@ -75,6 +76,7 @@ class Agent:
         self._outbox = outbox
         self._stir = stir
         self._clock = clock
+        self._sampled_at: dict[str, tuple[datetime, float]] = {}
 
     async def run(self) -> None:
         """Run one worker per bus until cancelled."""
@@ -86,6 +88,8 @@ class Agent:
     async def _work(self, plans: Sequence[MeterPlan]) -> NoReturn:
         turns = [_Turn(plan, self._first_due(plan)) for plan in plans]
         while True:
+            for turn in turns:  # a clock set back must not leave a turn in a far future
+                turn.due_utc = min(turn.due_utc, self._next_due(turn.plan))
             turn = min(turns, key=lambda turn: turn.due_utc)
             await asyncio.sleep(self._clock.seconds_until(turn.due_utc))
             await self._take(turn)
@@ -114,7 +118,7 @@ class Agent:
             if plan.keeps_profile:
                 await self._read_profile(plan, reader)
             else:
-                await self._sample(reader)
+                await self._sample(plan, reader)
 
     async def _read_profile(self, plan: MeterPlan, reader: Reader) -> None:
         meter_now_utc = await reader.clock()
@@ -125,10 +129,17 @@ class Agent:
         )
         self._outbox.forget_coverage(plan.meter_id, whole.start_utc.date())
         covered = self._outbox.coverage(plan.meter_id)
+        refused: CodecError | InvalidValueError | None = None
         for span in uncovered(covered, whole, utc_offset_min=plan.utc_offset_min):
             lane = Lane.LIVE if span.end_utc == whole.end_utc else Lane.BACKFILL
-            piece = await reader.intervals(span.start_utc, span.end_utc)
+            try:
+                piece = await reader.intervals(span.start_utc, span.end_utc)
+            except (CodecError, InvalidValueError) as error:
+                refused = refused or error  # one bad day must not hide the days behind it
+                continue
             self._accept(piece, lane, settled_utc=whole.end_utc - SETTLED_AFTER)
+        if refused is not None:
+            raise refused
 
     def _accept(self, piece: ProfilePiece, lane: Lane, *, settled_utc: datetime) -> None:
         meter_id = piece.series.meter_id
@@ -146,7 +157,7 @@ class Agent:
             lane=lane.name,
         )
 
-    async def _sample(self, reader: Reader) -> None:
+    async def _sample(self, plan: MeterPlan, reader: Reader) -> None:
         boundary_utc = floor_boundary(self._clock.now_utc())
         readings = await reader.registers()
         samples = [Sample(boundary_utc=boundary_utc, reading=reading) for reading in readings]
@@ -154,27 +165,47 @@ class Agent:
         if not timely:
             log.warning("sample_too_late", boundary_utc=boundary_utc.isoformat())
             return
-        series = tuple(filter(None, (self._interval_to(sample) for sample in timely)))
+        steady = self._clock_was_steady(plan.meter_id)
+        series = tuple(filter(None, (self._interval_to(sample) for sample in timely if steady)))
         content = Content(series=series, readings=tuple(sample.reading for sample in timely))
         self._outbox.record(Round(messages=((Lane.LIVE, content),), samples=timely))
         self._stir()
         log.info("sample_accepted", boundary_utc=boundary_utc.isoformat(), count=len(timely))
+
+    def _clock_was_steady(self, meter_id: str) -> bool:
+        """Say whether wall clock and monotonic time agree on how long ago the last sample was.
+
+        Two borders with a clock step between them are not a quarter-hour apart. Behind a restart
+        there is nothing to compare with, and the clock is taken at its word.
+        """
+        now_utc, now_s = self._clock.now_utc(), asyncio.get_running_loop().time()
+        then = self._sampled_at.get(meter_id)
+        self._sampled_at[meter_id] = (now_utc, now_s)
+        if then is None:
+            return True
+        told_s = self._clock.seconds_until(now_utc + (now_utc - then[0]))
+        tolerance_s = self._clock.seconds_until(now_utc + SKEW_FLAGGED)
+        return abs(told_s - (now_s - then[1])) <= tolerance_s
 
     def _interval_to(self, sample: Sample) -> IntervalSeries | None:
         before = self._outbox.last_sample(sample.reading.meter_id, sample.reading.obis)
         return interval_between(before, sample)
 
     def _first_due(self, plan: MeterPlan) -> datetime:
-        """A profile can be read at once; a sample means nothing before its border."""
+        """A profile can be read at once; a sample means nothing but just behind its border."""
         now_utc = self._clock.now_utc()
-        return now_utc if plan.keeps_profile else next_boundary(now_utc)
+        just_behind = now_utc - floor_boundary(now_utc) <= SKEW_MAX
+        return now_utc if plan.keeps_profile or just_behind else next_boundary(now_utc)
 
     def _next_due(self, plan: MeterPlan) -> datetime:
         boundary_utc = next_boundary(self._clock.now_utc())
         return boundary_utc + self._jitter if plan.keeps_profile else boundary_utc
 
     def _retry_due(self, turn: _Turn) -> datetime:
-        if not turn.plan.keeps_profile:
-            return self._next_due(turn.plan)
-        backoff_s = min(BACKOFF_S_MIN * 2 ** min(turn.failures - 1, 16), BACKOFF_S_MAX)
-        return self._clock.now_utc() + timedelta(seconds=backoff_s)
+        now_utc = self._clock.now_utc()
+        if turn.plan.keeps_profile:
+            backoff_s = min(BACKOFF_S_MIN * 2 ** min(turn.failures - 1, 16), BACKOFF_S_MAX)
+            return now_utc + timedelta(seconds=backoff_s)
+        soon_utc = now_utc + timedelta(seconds=BACKOFF_S_MIN)
+        in_time = soon_utc - floor_boundary(now_utc) <= SKEW_MAX
+        return soon_utc if in_time else self._next_due(turn.plan)

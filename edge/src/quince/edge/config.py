@@ -4,6 +4,7 @@ Parsed once at the border; a mistake names the line's field and its value.
 """
 
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,7 +41,9 @@ class BrokerConfig(_Strict):
 class _Meter(_Strict):
     id: _Name
     url: str
-    utc_offset_min: int = Field(ge=-840, le=840, description="the meter's local time minus UTC")
+    utc_offset_min: int = Field(
+        ge=-720, le=840, multiple_of=15, description="the meter's local time minus UTC"
+    )
 
 
 class DlmsLls(_Strict):
@@ -65,6 +68,8 @@ class DlmsMeterConfig(_Meter):
     kind: Literal["dlms"]
     client_sap: int = Field(ge=1, le=127)
     server_sap: int = Field(ge=1, le=16_383)
+    physical_address: int | None = Field(default=None, ge=1, le=16_383, description="HDLC only")
+    address_octets: Literal[1, 2, 4] | None = Field(default=None, description="HDLC only")
     security: Annotated[DlmsLls | DlmsGmac, Field(discriminator="kind")]
     equipment_id: str = Field(description="the name the meter gives in its push messages")
 
@@ -114,7 +119,7 @@ def load_config(path: Path) -> GatewayConfig:
     try:
         text = path.read_text(encoding="utf-8")
         config = GatewayConfig.model_validate(tomllib.loads(text))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidValueError("config", str(path), str(error)) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -125,8 +130,13 @@ def load_config(path: Path) -> GatewayConfig:
 
 
 def _refuse_twins(config: GatewayConfig) -> None:
-    seen: set[str] = set()
-    for meter in config.meters:
-        if meter.id in seen:
-            raise InvalidValueError("meters.id", meter.id, "named twice")
-        seen.add(meter.id)
+    names = {
+        "meters.id": [meter.id for meter in config.meters],
+        "meters.equipment_id": [
+            meter.equipment_id for meter in config.meters if isinstance(meter, DlmsMeterConfig)
+        ],
+    }
+    for field, values in names.items():
+        for value, count in Counter(values).items():
+            if count > 1:
+                raise InvalidValueError(field, value, "named twice")

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from quince.model.errors import InvalidValueError, QuinceError
+from quince.model.errors import QuinceError
 
 
 class TransportError(QuinceError):
@@ -23,7 +23,13 @@ class LinkError(QuinceError):
     code: ClassVar[str] = "link_error"
 
 
-class OutboxFullError(InvalidValueError):
+class OutboxError(QuinceError):
+    """The outbox could not be read or written; nothing of the attempt is in it."""
+
+    code: ClassVar[str] = "outbox_error"
+
+
+class OutboxFullError(OutboxError):
     """The outbox takes no more intervals; the meters' own profiles keep them until it does."""
 
     code: ClassVar[str] = "outbox_full"

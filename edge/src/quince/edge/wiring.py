@@ -21,10 +21,16 @@ from quince.edge.config import (
 )
 from quince.edge.outbox.store import Outbox, Round
 from quince.edge.readers.counters import CounterStore
-from quince.edge.readers.dlms import open_dlms
+from quince.edge.readers.dlms import (
+    Authenticate,
+    DlmsLine,
+    WithGmac,
+    WithPassword,
+    open_dlms,
+)
 from quince.edge.readers.modbus import load_profile, open_modbus
 from quince.edge.readers.optical import open_optical
-from quince.edge.readers.push import PushListener
+from quince.edge.readers.push import Pusher, PushListener
 from quince.edge.readers.reader import Reader
 from quince.edge.uplink.mqtt import keep_delivering
 from quince.edge.uplink.service import Uplink
@@ -32,8 +38,7 @@ from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError
 from quince.model.event import MeterEvent
 from quince.model.rng import Rng
-from quince.protocols.dlms.association import Authentication, Password
-from quince.protocols.dlms.protection import Gmac
+from quince.protocols.dlms.association import Password
 from quince.protocols.dlms.security import Keys
 from quince.protocols.gateway.messages import Content
 from quince.protocols.gateway.topics import GatewayAddress, Lane
@@ -68,11 +73,9 @@ class Workshop:
             case DlmsMeterConfig():
                 return partial(
                     open_dlms,
-                    meter.url,
+                    dlms_line(meter),
                     meter_id=meter.id,
-                    client_sap=meter.client_sap,
-                    server_sap=meter.server_sap,
-                    authentication=self._authentication(meter),
+                    authenticate=self._authenticate(meter),
                     utc_offset_min=meter.utc_offset_min,
                     rng=self._rng,
                 )
@@ -96,19 +99,30 @@ class Workshop:
                     clock=self._clock,
                 )
 
-    def _authentication(self, meter: DlmsMeterConfig) -> Authentication:
+    def _authenticate(self, meter: DlmsMeterConfig) -> Authenticate:
         match meter.security:
             case DlmsLls(password=password):
-                return Password(secret=password.get_secret_value().encode())
+                return WithPassword(Password(secret=password.get_secret_value().encode()))
             case DlmsGmac() as gmac:
-                return Gmac(
+                return WithGmac(
+                    counters=self._counters,
                     system_title=bytes.fromhex(gmac.system_title),
                     keys=Keys(
                         encryption=_octets(meter, gmac.encryption_key.get_secret_value()),
                         authentication=_octets(meter, gmac.authentication_key.get_secret_value()),
                     ),
-                    counters=self._counters.of(meter.id),
                 )
+
+
+def dlms_line(meter: DlmsMeterConfig) -> DlmsLine:
+    """Return where a DLMS meter is."""
+    return DlmsLine(
+        url=meter.url,
+        client_sap=meter.client_sap,
+        server_sap=meter.server_sap,
+        physical_address=meter.physical_address,
+        address_octets=meter.address_octets,
+    )
 
 
 def _octets(meter: DlmsMeterConfig, digits: str) -> bytes:
@@ -159,11 +173,11 @@ def _listener(config: GatewayConfig, outbox: Outbox, uplink: Uplink, clock: Cloc
         uplink.stir()
 
     equipment = {
-        meter.equipment_id: meter.id
+        meter.equipment_id: Pusher(meter_id=meter.id, utc_offset_min=meter.utc_offset_min)
         for meter in config.meters
         if isinstance(meter, DlmsMeterConfig)
     }
-    return PushListener(meter_ids=equipment, accept=accept, clock=clock)
+    return PushListener(pushers=equipment, accept=accept, clock=clock)
 
 
 async def _listen(listener: PushListener, push: PushConfig) -> None:

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Self
 
-from quince.edge.errors import OutboxFullError
+from quince.edge.errors import OutboxError, OutboxFullError
 from quince.edge.schedule.sampling import Sample
 from quince.model.interval import SLOTS_PER_DAY, RegisterReading
 from quince.model.obis import Obis
@@ -21,7 +21,8 @@ from quince.model.rng import Rng
 from quince.protocols.gateway.messages import Content, Watermark, encode_content
 from quince.protocols.gateway.topics import Lane
 
-# Hundreds of days of 100 meters' quarter-hours; the meters' own profiles are the longer buffer.
+# Seven weeks of 100 meters' quarter-hours, an interval with its readings being some 140 octets;
+# the meters' own profiles are the longer buffer.
 OUTBOX_BYTES_MAX = 64 * 1024 * 1024
 # Kept free for events and results, so that a full backlog never silences a last gasp.
 _RESERVE_BYTES = OUTBOX_BYTES_MAX // 16
@@ -95,7 +96,7 @@ class Outbox:
         """Commit a round: its messages, coverage and samples. OutboxFullError leaves no trace."""
         bulk = any(lane in (Lane.LIVE, Lane.BACKFILL) for lane, _ in round_.messages)
         if bulk and self.bytes_used > OUTBOX_BYTES_MAX - _RESERVE_BYTES:
-            raise OutboxFullError("bytes_used", self.bytes_used, "the reserve is for events")
+            raise OutboxFullError(f"{self.bytes_used} octets used: the reserve is for events")
         with self._transaction():
             for lane, content in round_.messages:
                 self._append(lane, content)
@@ -187,16 +188,16 @@ class Outbox:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("begin immediate")
         try:
+            self._db.execute("begin immediate")
             yield
-        except BaseException as error:
-            if self._db.in_transaction:  # a full disk has rolled back by itself
+            self._db.execute("commit")
+        except sqlite3.OperationalError as error:
+            full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+            raise (OutboxFullError if full else OutboxError)(str(error)) from error
+        finally:
+            if self._db.in_transaction:  # a full disk may have rolled back by itself
                 self._db.execute("rollback")
-            if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-                raise OutboxFullError("bytes_used", self.bytes_used, str(error)) from error
-            raise
-        self._db.execute("commit")
 
     def _append(self, lane: Lane, content: Content) -> None:
         seq = self._next_seq(lane)

@@ -4,36 +4,49 @@ The profile holds the register at the end of each quarter-hour; an interval is w
 between two neighbouring rows. Where a row is missing, both its intervals are.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
+
+import structlog
 
 from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedReadError
+from quince.edge.readers.counters import CounterStore, key_id
 from quince.edge.readers.reader import ProfilePiece
 from quince.edge.transports import Transport, open_transport
-from quince.model.errors import RemoteProtocolError
-from quince.model.interval import STEP, STEP_S, IntervalSeries, RegisterReading
+from quince.model.errors import CodecError, RemoteProtocolError
+from quince.model.interval import ENERGY_MAX, STEP, STEP_S, IntervalSeries, RegisterReading
 from quince.model.obis import ACTIVE_IMPORT_INTERVAL, ACTIVE_IMPORT_REGISTER
 from quince.model.quality import Quality
 from quince.model.rng import Rng
 from quince.protocols.dlms import cosem
-from quince.protocols.dlms.association import Associated, Authentication, Reply
+from quince.protocols.dlms.association import Associated, Authentication, Password, Reply
 from quince.protocols.dlms.axdr import Data
 from quince.protocols.dlms.client import ClientAssociation
+from quince.protocols.dlms.errors import ServiceRefusedError
 from quince.protocols.dlms.hdlc import HdlcLink, Role
 from quince.protocols.dlms.hdlc_frame import HdlcAddress
 from quince.protocols.dlms.link import Link
+from quince.protocols.dlms.protection import Gmac
 from quince.protocols.dlms.reference import Access, Ref
+from quince.protocols.dlms.security import Keys
 from quince.protocols.dlms.session import Closed, MeterSession
 from quince.protocols.dlms.wrapper import WrapperLink
 
+log = structlog.get_logger()
+
 ANSWER_S_MAX = 5.0  # meters think for a second or two; what takes longer is repeated or given up
+EXCHANGE_S_MAX = 120.0  # a day's profile in 128-octet frames takes seconds; noise takes for ever
 HDLC_SCHEME = "hdlc+tcp://"
+# What makes the border of an interval unsure, whichever of its two rows says it.
+_CLOCK_FLAGS = Quality.CLOCK_INVALID | Quality.CLOCK_DOUBTFUL
 
 _Event = TypeVar("_Event", Associated, Reply, Closed)
 _Register = tuple[int, Quality]
+_NOTHING: _Register = (-1, Quality.MISSING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +111,7 @@ class DlmsReader:
             readings=tuple(
                 self._reading(border, registers[border][0])
                 for border in (start_utc, end_utc)
-                if border in registers
+                if registers.get(border, _NOTHING)[0] >= 0
             ),
         )
 
@@ -116,6 +129,8 @@ class DlmsReader:
         )
 
     def _reading(self, at_utc: datetime, value: int) -> RegisterReading:
+        if value < 0:
+            raise CodecError(f"an active-import register of {value} Wh")
         return RegisterReading(
             meter_id=self._meter_id, obis=ACTIVE_IMPORT_REGISTER, at_utc=at_utc, value=value
         )
@@ -141,6 +156,14 @@ class DlmsReader:
         return (await self._wait_for(Reply)).require()
 
     async def _wait_for(self, kind: type[_Event]) -> _Event:
+        """Return the awaited event; ReadTimeoutError if the meter keeps us busy without it."""
+        try:
+            async with asyncio.timeout(EXCHANGE_S_MAX):
+                return await self._exchange(kind)
+        except TimeoutError as error:
+            raise ReadTimeoutError(f"no end in {EXCHANGE_S_MAX} s") from error
+
+    async def _exchange(self, kind: type[_Event]) -> _Event:
         while True:
             if octets := self._session.data_to_send():
                 await self._transport.write(octets)
@@ -163,63 +186,122 @@ class DlmsReader:
 
 
 def _registers(rows: Iterable[cosem.Row], layout: _Layout) -> dict[datetime, _Register]:
-    """Return the register at each row's moment; one told twice and differently tells nothing."""
+    """Return the register at each row's moment, but not where the meter disowns the row.
+
+    A moment told twice and differently tells nothing either.
+    """
     found: dict[datetime, _Register] = {}
     contested: set[datetime] = set()
     for row in rows:
         at_utc, quality = row.moment.at_utc, row.moment.quality
         if layout.status is not None:
             quality |= cosem.quality_of_status(row.values[layout.status].as_int())
-        register = (layout.scale.apply(row.values[layout.register]), quality)
-        if found.setdefault(at_utc, register)[0] != register[0]:
+        value = layout.scale.apply(row.values[layout.register])
+        known, flags = found.get(at_utc, (value, quality))
+        found[at_utc] = value, quality | flags
+        if known != value or quality & Quality.MISSING:
             contested.add(at_utc)
     return {at_utc: one for at_utc, one in found.items() if at_utc not in contested}
 
 
 def _growth(before: _Register | None, after: _Register | None) -> tuple[int | None, Quality]:
-    """Return what the register grew by; missing without both rows, or if it went backwards."""
-    if before is None or after is None or after[0] < before[0]:
+    """Return what the register grew by; missing without both rows, or if it cannot have."""
+    if before is None or after is None or not 0 <= after[0] - before[0] <= ENERGY_MAX:
         return None, Quality.MISSING
-    return after[0] - before[0], after[1]
+    return after[0] - before[0], after[1] | before[1] & _CLOCK_FLAGS
+
+
+class Authenticate(Protocol):
+    """How a session proves who we are."""
+
+    def begin(self) -> Authentication:
+        """Return what one session needs."""
+        ...
+
+    def heed(self, refusal: ServiceRefusedError) -> None:
+        """Take what a refused session taught."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WithPassword:
+    """Low-level security: the same password every time."""
+
+    password: Password
+
+    def begin(self) -> Authentication:
+        """Return the password."""
+        return self.password
+
+    def heed(self, refusal: ServiceRefusedError) -> None:
+        """Learn nothing: a password does not count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithGmac:
+    """High-level security: the keys, and counters of its own for each session."""
+
+    counters: CounterStore
+    system_title: bytes
+    keys: Keys
+
+    def begin(self) -> Authentication:
+        """Return the keys with a fresh block of counters."""
+        counters = self.counters.of(self._key_id)
+        return Gmac(system_title=self.system_title, keys=self.keys, counters=counters)
+
+    def heed(self, refusal: ServiceRefusedError) -> None:
+        """Go on from the counter the meter expects: ours were lost, or another gateway's."""
+        expected = refusal.expected_counter
+        if expected is not None and self.counters.catch_up(self._key_id, expected):
+            log.warning("invocation_counter_caught_up", expected=expected)
+
+    @property
+    def _key_id(self) -> bytes:
+        return key_id(self.system_title, self.keys.encryption)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DlmsLine:
+    """Where a meter is: `tcp://…` (wrapper) or `hdlc+tcp://…`, and its addresses there."""
+
+    url: str
+    client_sap: int
+    server_sap: int
+    physical_address: int | None = None
+    address_octets: int | None = None
+
+    def link(self) -> Link:
+        """Return the client's end of the link; InvalidValueError if an address cannot be."""
+        if not self.url.startswith(HDLC_SCHEME):
+            return WrapperLink(own_port=self.client_sap, peer_port=self.server_sap)
+        server = HdlcAddress(
+            upper=self.server_sap, lower=self.physical_address, size=self.address_octets or 0
+        )
+        return HdlcLink(
+            Role.CLIENT,
+            client=HdlcAddress(upper=self.client_sap),
+            server=server,
+            information_octets_max=1024,
+        )
 
 
 @asynccontextmanager
-async def open_dlms(  # noqa: PLR0913 - what a session with a DLMS meter takes, all of it required
-    url: str,
-    *,
-    meter_id: str,
-    client_sap: int,
-    server_sap: int,
-    authentication: Authentication,
-    utc_offset_min: int,
-    rng: Rng,
+async def open_dlms(
+    line: DlmsLine, *, meter_id: str, authenticate: Authenticate, utc_offset_min: int, rng: Rng
 ) -> AsyncIterator[DlmsReader]:
-    """Open an association with the meter at `tcp://…` (wrapper) or `hdlc+tcp://…`."""
-    transport = await open_transport(url.replace(HDLC_SCHEME, "tcp://", 1))
-    link = (
-        _hdlc(client_sap, server_sap)
-        if url.startswith(HDLC_SCHEME)
-        else _wrapper(client_sap, server_sap)
-    )
-    session = MeterSession(link, ClientAssociation(authentication, rng=rng))
+    """Open an association with the meter on `line`."""
+    link = line.link()
+    transport = await open_transport(line.url.replace(HDLC_SCHEME, "tcp://", 1))
+    session = MeterSession(link, ClientAssociation(authenticate.begin(), rng=rng))
     reader = DlmsReader(transport, session, meter_id=meter_id, utc_offset_min=utc_offset_min)
     try:
         await reader.associate()
         yield reader
         with suppress(TransportError, RemoteProtocolError):
             await reader.release()
+    except ServiceRefusedError as refusal:
+        authenticate.heed(refusal)
+        raise
     finally:
         await transport.aclose()
-
-
-def _wrapper(client_sap: int, server_sap: int) -> Link:
-    return WrapperLink(own_port=client_sap, peer_port=server_sap)
-
-
-def _hdlc(client_sap: int, server_sap: int) -> Link:
-    return HdlcLink(
-        Role.CLIENT,
-        client=HdlcAddress(upper=client_sap),
-        server=HdlcAddress(upper=server_sap),
-        information_octets_max=1024,
-    )

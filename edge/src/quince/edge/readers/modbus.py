@@ -59,7 +59,7 @@ class ModbusReader:
             at_utc = self._clock.now_utc()
             for point, words in block.split(registers).items():
                 value = decode(point, words)
-                if value is not None:
+                if value is not None and value >= 0:  # a register below zero is none
                     readings.append(
                         RegisterReading(
                             meter_id=self._meter_id, obis=point.obis, at_utc=at_utc, value=value

@@ -6,12 +6,15 @@ connection is closed.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 
 from quince.model.clock import Clock
 from quince.model.errors import CodecError, QuinceError
 from quince.model.event import EventKind, MeterEvent
+from quince.model.quality import Quality
 from quince.protocols.dlms import cosem
 from quince.protocols.dlms.apdu import EventNotification, decode_apdu
 from quince.protocols.dlms.link import ApduReceived
@@ -23,9 +26,18 @@ log = structlog.get_logger()
 CONNECTION_S_MAX = 10.0  # a dying meter has seconds of charge; whoever lingers is none
 CONNECTIONS_MAX = 256  # a street that goes dark at once; the rest are refused and try again
 _READ_OCTETS_MAX = 1024
-_CONNECTION_OCTETS_MAX = 4096  # a push is 60 octets
+_CONNECTION_OCTETS_MAX = 512  # a push is 60 octets; few of them fit, so that nobody floods
+_YEAR_MIN = 2000  # a clock that shows less was never set
 
 _KINDS = {cosem.LAST_GASP: EventKind.LAST_GASP, cosem.POWER_UP: EventKind.POWER_UP}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pusher:
+    """A meter that pushes, and its standard time for stamps that leave the deviation out."""
+
+    meter_id: str
+    utc_offset_min: int
 
 
 class PushListener:
@@ -34,12 +46,12 @@ class PushListener:
     def __init__(
         self,
         *,
-        meter_ids: Mapping[str, str],
+        pushers: Mapping[str, Pusher],
         accept: Callable[[MeterEvent], None],
         clock: Clock,
     ) -> None:
-        """`meter_ids` goes by equipment id; `accept` returns when an event is safe."""
-        self._meter_ids = meter_ids
+        """`pushers` goes by equipment id; `accept` returns when an event is safe."""
+        self._pushers = pushers
         self._accept = accept
         self._clock = clock
         self._connections = 0
@@ -78,13 +90,28 @@ class PushListener:
             raise CodecError("not an event-notification")
         kind = _KINDS.get(notification.ref)
         equipment_id = notification.data.as_octets().decode("ascii", errors="replace")
-        meter_id = self._meter_ids.get(equipment_id)
-        if kind is None or meter_id is None:
+        pusher = self._pushers.get(equipment_id)
+        if kind is None or pusher is None:
             log.warning("push_unknown", equipment_id=equipment_id, ref=str(notification.ref))
             return
         now_utc = self._clock.now_utc()
-        at_utc = now_utc
-        if notification.date_time is not None:
-            at_utc = decode_date_time(notification.date_time).at_utc
-        self._accept(MeterEvent(meter_id=meter_id, kind=kind, at_utc=at_utc, received_utc=now_utc))
-        log.info("event_accepted", meter_id=meter_id, kind=kind, at_utc=at_utc.isoformat())
+        at_utc = _stamp(notification.date_time, pusher, now_utc)
+        self._accept(
+            MeterEvent(meter_id=pusher.meter_id, kind=kind, at_utc=at_utc, received_utc=now_utc)
+        )
+        log.info("event_accepted", meter_id=pusher.meter_id, kind=kind, at_utc=at_utc.isoformat())
+
+
+def _stamp(octets: bytes | None, pusher: Pusher, now_utc: datetime) -> datetime:
+    """Return when a push says it happened; now, if the meter does not know or cannot be right.
+
+    The event is worth keeping whatever its stamp is worth.
+    """
+    if octets is None:
+        return now_utc
+    try:
+        moment = decode_date_time(octets, fallback_offset_min=pusher.utc_offset_min)
+    except CodecError:
+        return now_utc
+    invalid = moment.quality & Quality.CLOCK_INVALID or moment.at_utc.year < _YEAR_MIN
+    return now_utc if invalid else moment.at_utc

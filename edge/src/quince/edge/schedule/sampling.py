@@ -6,7 +6,13 @@ Law: a border without a sample makes the interval missing; nothing is stretched 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from quince.model.interval import STEP, IntervalSeries, RegisterReading, require_boundary
+from quince.model.interval import (
+    ENERGY_MAX,
+    STEP,
+    IntervalSeries,
+    RegisterReading,
+    require_boundary,
+)
 from quince.model.obis import interval_channel
 from quince.model.quality import Quality
 
@@ -39,12 +45,12 @@ class Sample:
 def interval_between(before: Sample | None, after: Sample) -> IntervalSeries | None:
     """Return the interval two neighbouring samples enclose, None where they enclose none.
 
-    A register that went backwards (exchange, reset, rollover) encloses none either.
+    A register that went backwards (exchange, reset, rollover) or leapt encloses none either.
     """
     if before is None or before.boundary_utc + STEP != after.boundary_utc:
         return None
     energy = after.reading.value - before.reading.value
-    if energy < 0:
+    if not 0 <= energy <= ENERGY_MAX:
         return None
     late = max(before.skew, after.skew) > SKEW_FLAGGED
     return IntervalSeries(

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 KEEPALIVE_S = 30  # a silent gateway is noticed after 1.5 times this
 SESSION_EXPIRY_S = 7 * 86_400  # the broker keeps acknowledgements and commands for a week
+_REFUSED = 0x80  # from here on a SUBACK code is a refusal, in either version
 BACKOFF_S_MIN, BACKOFF_S_MAX = 1.0, 60.0  # a restart storm spreads over a minute
 
 
@@ -55,24 +56,33 @@ async def keep_delivering(
 ) -> NoReturn:
     """Deliver over one session after another, for ever.
 
-    A broker that does not speak MQTT 5 may refuse it, hang up or say nothing at all, so whatever
-    goes wrong before a session stands, the other version is tried next.
+    A broker that does not speak MQTT 5 may refuse it, hang up or say nothing at all, so when
+    anything but the network itself stands in the way of a session, the other version is tried
+    next; after a session that stood it is version 5's turn again.
     """
     backoff_s = BACKOFF_S_MIN
     version = aiomqtt.ProtocolVersion.V5
     while True:
-        stood = False
         try:
             async with _connect(broker, address, version) as link:
-                stood, backoff_s = True, BACKOFF_S_MIN
+                backoff_s = BACKOFF_S_MIN
                 log.info("link_up", version=version.name)
                 await uplink.run(link)
-        except* (LinkError, aiomqtt.MqttError, OSError) as group:
+        except* LinkError as group:
             log.warning("link_down", version=version.name, reason=str(group.exceptions[0]))
-        if not stood:
-            version = _other(version)
+            version = aiomqtt.ProtocolVersion.V5
+        except* (aiomqtt.MqttError, OSError) as group:
+            log.warning("link_refused", version=version.name, reason=str(group.exceptions[0]))
+            if not _is_network(group.exceptions[0]):
+                version = _other(version)
         await asyncio.sleep(backoff_s * (0.5 + rng.random() / 2))
         backoff_s = min(2 * backoff_s, BACKOFF_S_MAX)
+
+
+def _is_network(error: BaseException) -> bool:
+    """Say whether nobody was there to speak any version with (aiomqtt wraps the socket's error)."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    return isinstance(cause, OSError) and not isinstance(cause, TimeoutError)
 
 
 def _other(version: aiomqtt.ProtocolVersion) -> aiomqtt.ProtocolVersion:
@@ -103,7 +113,9 @@ async def _connect(
         properties=_session_expiry() if five else None,
         clean_session=None if five else False,
     ) as client:
-        await client.subscribe(address.ack, qos=1)
+        granted = await client.subscribe(address.ack, qos=1)
+        if any(getattr(code, "value", code) >= _REFUSED for code in granted):
+            raise LinkError(f"the broker refuses {address.ack}")
         await client.publish(state, _state("online"), qos=1, retain=True)
         yield MqttLink(client)
 

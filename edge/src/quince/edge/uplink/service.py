@@ -5,6 +5,7 @@ from typing import NoReturn, Protocol
 
 import structlog
 
+from quince.edge.errors import OutboxError
 from quince.edge.outbox.store import Outbox, StoredMessage
 from quince.edge.uplink.rules import ACK_TIMEOUT_S_MIN, LaneWindow
 from quince.model.clock import Clock
@@ -68,13 +69,17 @@ class Uplink:
         if window.overdue(_now_s()):
             log.info("watermark_overdue", lane=lane.name, oldest_seq=oldest_seq)
             window.go_back()
+        epoch = self._outbox.epoch
         for message in self._outbox.pending(lane, window.sent_upto, window.room(oldest_seq)):
-            await link.publish(self._address.up(way_of(lane)), self._wrap(message, oldest_seq))
+            payload = self._wrap(message, epoch, oldest_seq)
+            await link.publish(self._address.up(way_of(lane)), payload)
+            if self._outbox.epoch != epoch:
+                return  # the stream was renewed meanwhile: these numbers are another's now
             window.sent(message.seq, _now_s())
 
-    def _wrap(self, message: StoredMessage, oldest_seq: int) -> bytes:
+    def _wrap(self, message: StoredMessage, epoch: int, oldest_seq: int) -> bytes:
         envelope = Envelope(
-            epoch=self._outbox.epoch,
+            epoch=epoch,
             lane=message.lane,
             seq=message.seq,
             oldest_seq=min(oldest_seq, message.seq),
@@ -94,7 +99,11 @@ class Uplink:
                 log.warning("ack_refused", reason=str(error))
                 continue
             epoch = self._outbox.epoch
-            self._outbox.acknowledge(mark)
+            try:
+                self._outbox.acknowledge(mark)
+            except OutboxError as error:
+                log.warning("ack_postponed", reason=str(error))  # the watermark comes again
+                continue
             if self._outbox.epoch != epoch:
                 log.warning("stream_renewed", lane=mark.lane.name, upto=mark.upto)
                 self._restart_windows()
