@@ -79,6 +79,7 @@ class Stage:
             check=False,
             capture_output=True,
             text=True,
+            timeout=START_S_MAX,
         )
         if done.returncode != 0:
             raise StageError(f"{command} {' '.join(arguments)}: {done.stderr.strip()}")
@@ -106,7 +107,7 @@ class Stage:
 
     def get_json(self, url: str) -> dict[str, Any]:
         """Return what one of our own processes answers."""
-        with urllib.request.urlopen(url) as answer:  # noqa: S310 - our own http URL
+        with urllib.request.urlopen(url, timeout=START_S_MAX) as answer:  # noqa: S310 - our own http URL
             document: dict[str, Any] = json.load(answer)
         return document
 
@@ -114,7 +115,7 @@ class Stage:
         """Ask an URL with a bearer token; StageError unless the answer has this status."""
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})  # noqa: S310 - our own http URL
         try:
-            with urllib.request.urlopen(request) as answer:  # noqa: S310 - likewise
+            with urllib.request.urlopen(request, timeout=START_S_MAX) as answer:  # noqa: S310 - likewise
                 got = answer.status
         except urllib.error.HTTPError as error:
             got = error.code

@@ -1,5 +1,6 @@
 """The production shape, checked without an engine to run it: schema, references, setting names."""
 
+import re
 from pathlib import Path
 
 import jsonschema
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings
 from quince.billing.settings import BillingSettings
 from quince.headend.settings import Settings as HeadendSettings
 from quince.portal_api.settings import PortalSettings
+from quince.protocols.gateway.messages import MESSAGE_BYTES_MAX
 
 ROOT = Path(__file__).parents[1]
 MEMBERS: dict[str, tuple[str, type[BaseSettings]]] = {
@@ -116,6 +118,17 @@ def test_a_members_environment_names_its_real_settings(compose, member):
     service = compose["services"][member]
     assert set(service["environment"]) <= known
     assert service["build"]["args"] == {"MEMBER": member}
+
+
+def test_an_image_holds_its_members_and_not_links_to_their_sources():
+    install = (ROOT / "deploy/Dockerfile").read_text()
+    assert "uv pip install --python /opt/quince/bin/python --no-editable" in install
+
+
+def test_the_broker_passes_on_nothing_the_head_end_would_refuse_for_its_size():
+    conf = (ROOT / "deploy/mosquitto.conf").read_text()
+    (limit,) = re.findall(r"^max_packet_size (\d+)$", conf, re.MULTILINE)
+    assert MESSAGE_BYTES_MAX < int(limit) < 2 * MESSAGE_BYTES_MAX
 
 
 def test_only_the_broker_is_open_to_the_world_and_only_by_tls(compose):

@@ -217,6 +217,32 @@ def test_a_receive_ready_for_what_we_sent_before_asks_for_it_again() -> None:
     assert server.receive(lost) == [ApduReceived(apdu=b"\xc0")]
 
 
+def test_a_length_that_noise_made_does_not_swallow_the_repetition() -> None:
+    client, server = _connected()
+    server.receive(client.send(b"\xc0"))
+    answer = server.send(b"\xc4")
+    flipped = answer[:1] + bytes((answer[1] ^ 0x04,)) + answer[2:]
+    assert client.receive(flipped) == []
+    assert client.receive(b"".join(_octets(server.receive(client.retransmit())))) == [
+        ApduReceived(apdu=b"\xc4")
+    ]
+
+
+def _octets(events: list[LinkEvent]) -> list[bytes]:
+    return [event.octets for event in events if isinstance(event, Transmit)]
+
+
+def test_a_meter_that_only_ever_says_ready_is_given_up() -> None:
+    client, _server = _connected()
+    client.send(b"\xc0")
+    ready = Frame(destination=CLIENT, source=SERVER, control=0x31).encode()
+    for _ in range(RETRANSMISSIONS_MAX):
+        client.retransmit()
+        client.receive(ready)
+    with pytest.raises(RemoteProtocolError):
+        client.retransmit()
+
+
 def test_a_dead_line_is_given_up() -> None:
     client = _link(Role.CLIENT)
     client.connect()

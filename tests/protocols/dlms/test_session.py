@@ -4,8 +4,11 @@ from typing import Any
 import pytest
 
 from quince.model.errors import RemoteProtocolError
+from quince.model.obis import ACTIVE_IMPORT_REGISTER
+from quince.protocols.dlms.apdu import GetBlockResponse
 from quince.protocols.dlms.association import Associated
 from quince.protocols.dlms.hdlc_frame import Frame, HdlcAddress
+from quince.protocols.dlms.reference import Ref
 from quince.protocols.dlms.session import Closed
 
 
@@ -33,3 +36,20 @@ def test_a_meter_that_disconnects_closes_the_session(line: Callable[..., Any]) -
         destination=HdlcAddress(upper=16), source=HdlcAddress(upper=1, lower=17), control=0x1F
     )
     assert meter.session.receive(disconnected.encode()) == [Closed()]
+
+
+def test_a_meter_that_gives_a_block_and_hangs_up_in_one_breath_closes_the_session(
+    line: Callable[..., Any],
+) -> None:
+    meter = line("hdlc-128", "none")
+    meter.associate()
+    there: dict[str, Any] = {
+        "destination": HdlcAddress(upper=16),
+        "source": HdlcAddress(upper=1, lower=17),
+    }
+    meter.session.get(Ref(3, ACTIVE_IMPORT_REGISTER, 2))
+    meter.session.data_to_send()
+    block = GetBlockResponse(invoke_id=1, last=False, block_number=1, block=b"\x01")
+    answer = Frame(**there, control=0x52, information=b"\xe6\xe7\x00" + block.encode())
+    farewell = Frame(**there, control=0x1F)
+    assert meter.session.receive(answer.encode() + farewell.encode()) == [Closed()]

@@ -53,3 +53,11 @@ def test_nothing_is_sent_to_an_unknown_port() -> None:
 def test_an_apdu_beyond_the_length_field_is_not_sent() -> None:
     with pytest.raises(LocalProtocolError):
         WrapperLink(own_port=16, peer_port=1).send(bytes(65_536))
+
+
+def test_a_whole_apdu_before_a_wrong_header_is_given_first() -> None:
+    good = WrapperLink(own_port=1, peer_port=16).send(b"\xc2")
+    listener = WrapperLink()
+    assert listener.receive(good + b"\xff" * 8) == [ApduReceived(apdu=b"\xc2")]
+    with pytest.raises(CodecError):
+        listener.receive(b"")

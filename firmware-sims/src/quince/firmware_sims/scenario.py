@@ -117,7 +117,7 @@ def load_scenario(path: Path) -> Scenario:
     """Read the file; InvalidValueError names the first field that is wrong."""
     try:
         return Scenario.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidValueError("scenario", str(path), str(error)) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

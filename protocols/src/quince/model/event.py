@@ -12,7 +12,6 @@ class EventKind(StrEnum):
 
     LAST_GASP = "last_gasp"
     POWER_UP = "power_up"
-    OUTBOX_OVERFLOW = "outbox_overflow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,6 +136,8 @@ class HdlcLink:
         if self._repetitions == RETRANSMISSIONS_MAX:
             raise RemoteProtocolError(f"no answer to {RETRANSMISSIONS_MAX} repetitions")
         self._repetitions += 1
+        # What began in noise, with a length that noise made, must not swallow the repetition.
+        self._reader.clear()
         return self._last
 
     def disconnect(self) -> bytes:
@@ -272,8 +274,8 @@ class HdlcLink:
             return [Transmit(octets=self.retransmit())]
         if acknowledged != self._next_sent:
             raise RemoteProtocolError(f"acknowledges {acknowledged}, {self._next_sent} is next")
-        self._repetitions = 0
         if self._segments:
+            self._repetitions = 0
             return [Transmit(octets=self._next_segment())]
         if self._role is Role.SERVER:
             return [Transmit(octets=self._frame(self._next_received << 5 | _POLL | _RECEIVE_READY))]

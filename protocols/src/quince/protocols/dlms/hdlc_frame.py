@@ -166,6 +166,10 @@ class FrameReader:
                 frames.append(frame)
         return frames
 
+    def clear(self) -> None:
+        """Forget what has arrived of a frame."""
+        self._buffer.clear()
+
     def _find_flag(self) -> bool:
         start = self._buffer.find(_FLAG)
         del self._buffer[: len(self._buffer) if start < 0 else start]

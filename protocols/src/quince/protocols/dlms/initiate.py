@@ -10,6 +10,8 @@ INITIATE_REQUEST = 0x01
 INITIATE_RESPONSE = 0x08
 _VERSION = 6
 _CONFORMANCE_HEADER = bytes.fromhex("5f1f0400")
+# The tag [APPLICATION 31] in one octet, as older meters write it.
+_CONFORMANCE_HEADER_SHORT = bytes.fromhex("5f0400")
 _LOGICAL_NAMES = 0x0007  # the VAA name of a server that speaks of objects by logical name
 # What 0 ("no limit") comes to: a wrapper header can announce no more.
 PDU_OCTETS_MAX = 0xFFFF
@@ -105,7 +107,8 @@ def _decode_tail(reader: Reader) -> Initiate:
     version = reader.octet()
     if version != _VERSION:
         raise CodecError(f"DLMS version {version}, not {_VERSION}")
-    if reader.take(len(_CONFORMANCE_HEADER)) != _CONFORMANCE_HEADER:
+    header = reader.take(len(_CONFORMANCE_HEADER_SHORT))
+    if header != _CONFORMANCE_HEADER_SHORT and header + reader.take(1) != _CONFORMANCE_HEADER:
         raise CodecError("no conformance block")
     conformance, pdu_octets_max = reader.uint(3), reader.uint(2)
     return Initiate(conformance=conformance, pdu_octets_max=pdu_octets_max or PDU_OCTETS_MAX)

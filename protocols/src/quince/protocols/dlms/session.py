@@ -112,7 +112,8 @@ class MeterSession:
     def _on_association(self, event: AssociationEvent) -> SessionEvent | None:
         match event:
             case NeedSend(apdu=apdu):
-                self._outgoing += self._link.send(apdu)
+                if self._link.is_connected:  # else its end was in the same octets, and follows
+                    self._outgoing += self._link.send(apdu)
                 return None
             case Released():
                 farewell = self._link.disconnect()

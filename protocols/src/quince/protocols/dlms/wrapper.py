@@ -45,11 +45,18 @@ class WrapperLink:
         return _HEADER.pack(_VERSION, self._own_port, self._peer_port, len(apdu)) + apdu
 
     def receive(self, data: bytes) -> list[LinkEvent]:
-        """Take octets; CodecError, behind which a stream is lost, if a header is wrong."""
+        """Take octets; CodecError, behind which a stream is lost, if a header is wrong.
+
+        Whole APDUs before the wrong header are given first: the error comes with the next call.
+        """
         self._buffer += data
         events: list[LinkEvent] = []
-        while (apdu := self._take()) is not None:
-            events.append(ApduReceived(apdu=apdu))
+        try:
+            while (apdu := self._take()) is not None:
+                events.append(ApduReceived(apdu=apdu))
+        except CodecError:
+            if not events:
+                raise
         return events
 
     def retransmit(self) -> bytes:

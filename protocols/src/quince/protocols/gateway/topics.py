@@ -27,9 +27,6 @@ class Way(StrEnum):
     STATE = "st"
 
 
-UPLINK_WAYS = (Way.INTERVALS, Way.EVENTS)
-
-
 def way_of(lane: Lane) -> Way:
     """Return the topic level a lane's messages go up by."""
     return Way.EVENTS if lane is Lane.EVENTS else Way.INTERVALS
@@ -67,7 +64,7 @@ def cell_filters(cell: str) -> tuple[str, ...]:
 def parse_up(topic: str) -> tuple[GatewayAddress, Way]:
     """Split an upward topic into who and what; InvalidValueError for any other topic."""
     match topic.removeprefix(f"{_ROOT}/").split("/"):
-        case [cell, gateway, "up", last] if topic.startswith(_ROOT) and last in set(Way):
+        case [cell, gateway, "up", last] if topic.startswith(f"{_ROOT}/") and last in set(Way):
             return GatewayAddress(cell=cell, gateway=gateway), Way(last)
         case _:
             expected = f"{_ROOT}/{{cell}}/{{gateway}}/up/{{{'|'.join(Way)}}}"
