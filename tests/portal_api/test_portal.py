@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from quince.billing.contracts.service import import_tariff
 from quince.billing.customers.rules import parse_roster
+from quince.billing.invoices.service import issue
 from quince.billing.runs.service import bill_account
 from quince.billing.settings import BillingSettings
 from quince.billing.tariff.document import parse_tariff
@@ -77,6 +79,10 @@ async def furnish(database):
         await import_tariff(office.contracts, tenant_id=1, tariff=tariff)
         period = Period(first_day=date(2026, 4, 30), last_day=date(2026, 5, 1))
         invoice = await bill_account(office, tenant_id=1, account_id="A-1", period=period)
+        march = Period(first_day=date(2026, 3, 1), last_day=date(2026, 3, 31))
+        before = replace(invoice.bill.heading, customer_id="C-0", period=march)
+        earlier = replace(invoice.bill, bill_id="predecessor", heading=before)
+        await issue(office.invoices, bill=earlier, issued_utc=MIDNIGHT)
     async with open_identity(database) as identity:
         tokens = {
             name: await identity.issue_token(principal)
@@ -173,6 +179,12 @@ async def test_a_bill_is_served_octet_for_octet(ask, furnished):
     answer = await ask(f"bills/{invoice.bill_id}")
     assert answer.content == invoice.document
     assert json.loads(answer.content)["bill_id"] == invoice.bill_id
+
+
+async def test_a_predecessors_bill_on_the_same_account_is_not_served(ask):
+    answer = await ask("bills/predecessor")
+    assert (answer.status_code, answer.json()["code"]) == (403, "access_denied")
+    assert "predecessor" not in (await ask("bills")).text
 
 
 @pytest.mark.parametrize("who", ["other", "foreign", "staff"])

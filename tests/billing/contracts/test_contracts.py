@@ -4,9 +4,9 @@ from datetime import date
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from quince.billing.contracts.service import book_for, import_tariff
+from quince.billing.contracts.service import book_for, book_named, import_tariff
 from quince.billing.contracts.store import SqlContractStore
-from quince.billing.errors import NotBillableError, TariffChangedError
+from quince.billing.errors import NotBillableError, TariffChangedError, UnknownRecordError
 from quince.billing.tariff.period import Period
 from quince.billing.tariff.tariff import Tariff
 
@@ -53,21 +53,63 @@ async def test_a_price_change_in_the_period_needs_both_versions(
 
 async def test_a_day_without_a_version_is_named(store: SqlContractStore, tariff: Tariff) -> None:
     await import_tariff(store, tenant_id=1, tariff=replace(tariff, valid_to=date(2026, 5, 30)))
-    with pytest.raises(NotBillableError, match="0 versions in force on 2026-05-31"):
+    with pytest.raises(NotBillableError, match="no version in force on 2026-05-31"):
         await book_for(store, tenant_id=1, tariff_id="SV-HORARIO", period=MAY)
 
 
-async def test_a_day_with_two_versions_is_named(store: SqlContractStore, tariff: Tariff) -> None:
+async def test_a_later_version_supersedes_from_its_first_day(
+    store: SqlContractStore, tariff: Tariff
+) -> None:
+    later = replace(tariff, version="B", valid_from=date(2026, 5, 31))
+    for version in (tariff, later):
+        await import_tariff(store, tenant_id=1, tariff=version)
+    book = await book_for(store, tenant_id=1, tariff_id="SV-HORARIO", period=MAY)
+    assert book.versions == (tariff, later)
+    assert (book.index_on(date(2026, 5, 30)), book.index_on(date(2026, 5, 31))) == (0, 1)
+
+
+async def test_a_superseded_version_is_in_no_later_book(
+    store: SqlContractStore, tariff: Tariff
+) -> None:
+    later = replace(tariff, version="B", valid_from=date(2026, 5, 1))
+    for version in (tariff, later):
+        await import_tariff(store, tenant_id=1, tariff=version)
+    book = await book_for(store, tenant_id=1, tariff_id="SV-HORARIO", period=MAY)
+    assert book.versions == (later,)
+
+
+async def test_a_superseded_version_does_not_come_back_when_its_successor_ends(
+    store: SqlContractStore, tariff: Tariff
+) -> None:
+    short = replace(tariff, version="B", valid_from=date(2026, 4, 1), valid_to=date(2026, 5, 30))
+    for version in (tariff, short):
+        await import_tariff(store, tenant_id=1, tariff=version)
+    with pytest.raises(NotBillableError, match="no version in force on 2026-05-31"):
+        await book_for(store, tenant_id=1, tariff_id="SV-HORARIO", period=MAY)
+
+
+async def test_two_versions_with_one_first_day_are_refused(
+    store: SqlContractStore, tariff: Tariff
+) -> None:
     await import_tariff(store, tenant_id=1, tariff=tariff)
-    overlapping = replace(tariff, version="B", valid_from=date(2026, 5, 31))
-    await import_tariff(store, tenant_id=1, tariff=overlapping)
-    with pytest.raises(NotBillableError, match="2 versions in force on 2026-05-31"):
-        await book_for(store, tenant_id=1, tariff_id="SV-HORARIO", period=MAY)
+    with pytest.raises(TariffChangedError, match="SV-HORARIO 2026 begins on 2026-01-01 as well"):
+        await import_tariff(store, tenant_id=1, tariff=replace(tariff, version="B"))
+    assert (await store.tariffs(tenant_id=1, tariff_id="SV-HORARIO", versions=("2026", "B"))) == (
+        tariff,
+    )
+
+
+async def test_a_version_that_is_not_kept_is_named(store: SqlContractStore, tariff: Tariff) -> None:
+    await import_tariff(store, tenant_id=1, tariff=tariff)
+    with pytest.raises(UnknownRecordError, match="no tariff 'SV-HORARIO 2025'"):
+        await book_named(
+            store, tenant_id=1, tariff_id="SV-HORARIO", versions=("2025", tariff.version)
+        )
 
 
 async def test_a_tenant_does_not_see_anothers_tariff(
     store: SqlContractStore, tariff: Tariff
 ) -> None:
     await import_tariff(store, tenant_id=2, tariff=tariff)
-    with pytest.raises(NotBillableError, match="0 versions"):
+    with pytest.raises(NotBillableError, match="no version"):
         await book_for(store, tenant_id=1, tariff_id="SV-HORARIO", period=MAY)

@@ -2,7 +2,14 @@ from datetime import date
 
 import pytest
 
-from quince.billing.customers.rules import Account, AccountMeter, Customer, meter_on, parse_roster
+from quince.billing.customers.rules import (
+    Account,
+    AccountMeter,
+    Customer,
+    Roster,
+    meter_on,
+    parse_roster,
+)
 from quince.billing.errors import NotBillableError
 from quince.billing.tariff.period import Period
 from quince.model.errors import InvalidValueError
@@ -94,6 +101,43 @@ def test_a_roster_that_cannot_be_is_refused_by_name(right: str, wrong: str, fiel
     assert refused.value.field == field
 
 
+SECOND = TEXT[TEXT.index("[[accounts]]") :].replace('"A-1"', '"A-2"')
+
+
 def test_two_accounts_may_have_meters_at_the_same_time() -> None:
-    second = TEXT[TEXT.index("[[accounts]]") :].replace('"A-1"', '"A-2"').replace("NEW", "OTHER")
-    assert len(parse_roster(TEXT + second).accounts) == 2
+    others = SECOND.replace("OLD", "OTHER-1").replace("NEW", "OTHER-2")
+    assert len(parse_roster(TEXT + others).accounts) == 2
+
+
+def test_a_channel_does_not_measure_two_accounts_on_a_day() -> None:
+    with pytest.raises(InvalidValueError, match="overlaps NEW of account A-1"):
+        parse_roster(TEXT + SECOND.replace("OLD", "OTHER"))
+
+
+def test_two_channels_of_a_meter_may_measure_two_accounts() -> None:
+    exports = SECOND.replace('id = "OLD"', 'id = "OLD"\nchannel = "1-0:2.29.0"')
+    assert len(parse_roster(TEXT + exports.replace("NEW", "OTHER")).accounts) == 2
+
+
+def test_a_successor_may_take_over_a_channel() -> None:
+    moved = SECOND.replace(
+        "first_day = 2026-01-01\nlast_day = 2026-05-10", "first_day = 2026-05-11"
+    )
+    alone = moved[: moved.rindex("[[accounts.meters]]")]
+    assert len(parse_roster(TEXT + alone).meters) == 3
+
+
+def test_a_long_stretch_around_others_is_seen() -> None:
+    around = TEXT + '[[accounts.meters]]\nid = "LONG"\nfirst_day = 2025-01-01\n'
+    with pytest.raises(InvalidValueError, match="overlaps LONG of account A-1"):
+        parse_roster(around)
+
+
+def test_an_account_is_once_in_a_roster() -> None:
+    with pytest.raises(InvalidValueError, match="accounts = 'A-1': twice in one roster"):
+        Roster(customers=ROSTER.customers, accounts=ROSTER.accounts * 2, meters=())
+
+
+def test_a_customer_is_once_in_a_roster() -> None:
+    with pytest.raises(InvalidValueError, match="customers = 'C-1': twice in one roster"):
+        Roster(customers=ROSTER.customers * 2, accounts=(), meters=())

@@ -198,6 +198,26 @@ async def test_a_customer_renamed_since_makes_no_other_bill(office: Office) -> N
     assert await bill_two_days(office) == invoice
 
 
+@pytest.mark.parametrize("first_day", [date(2026, 5, 1), date(2026, 7, 1)])
+async def test_a_tariff_version_imported_since_makes_no_other_bill(
+    office: Office, tariff: Tariff, first_day: date
+) -> None:
+    invoice = await bill_two_days(office)
+    later = replace(tariff, version="B", name="Dearer", valid_from=first_day)
+    await import_tariff(office.contracts, tenant_id=1, tariff=later)
+    assert (await verify(office, tenant_id=1, bill_id=invoice.bill_id)).same
+
+
+async def test_a_bill_across_two_versions_names_both_and_verifies(
+    office: Office, tariff: Tariff
+) -> None:
+    later = replace(tariff, version="B", valid_from=date(2026, 5, 1))
+    await import_tariff(office.contracts, tenant_id=1, tariff=later)
+    invoice = await bill_two_days(office)
+    assert [reference.version for reference in invoice.bill.tariffs] == ["2026", "B"]
+    assert (await verify(office, tenant_id=1, bill_id=invoice.bill_id)).same
+
+
 async def test_a_newer_release_verifies_an_older_bill(office: Office) -> None:
     invoice = await bill_two_days(office)
     newer = replace(office, code_version="0.2.0")

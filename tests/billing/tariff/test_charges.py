@@ -4,7 +4,8 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, strategies as st
 
-from quince.billing.tariff.charges import Rounding, RoundingMode
+from quince.billing.tariff.charges import EnergyPrice, Rounding, RoundingMode
+from quince.model.errors import InvalidValueError
 
 
 def rounding(mode: RoundingMode, places: int = 2) -> Rounding:
@@ -45,3 +46,9 @@ def test_an_amount_is_nowhere_further_than_half_a_unit_and_credits_mirror_charge
     rule = rounding(mode, places)
     assert abs(Fraction(rule.amount(exact)) - exact) <= Fraction(1, 2 * 10**places)
     assert rule.amount(-exact) == -rule.amount(exact)
+
+
+@pytest.mark.parametrize("price_micro", [-1, 10**12 + 1])
+def test_a_price_that_is_none_is_refused(price_micro: int) -> None:
+    with pytest.raises(InvalidValueError, match=r"energy\.price_micro_per_kwh"):
+        EnergyPrice(season="DRY", block="PUNTA", price_micro_per_kwh=price_micro)

@@ -96,7 +96,9 @@ def test_holidays_are_kept_once_and_in_order(tariff_text: str) -> None:
         ('code = "IVA"', 'code = "ENERGY"', "code"),
         ('season = "WET"', 'season = "DRY"', "energy"),
         ('id = "SV-HORARIO"', "id = ", "toml"),
-        ("price = 0.433776", "price = 1000000000", "fixed.price_micro"),
+        ("price = 0.433776", "price = 1000000.000001", "fixed.0.price"),
+        ("price = 0.433776", "price = 1e999999", "fixed.0.price"),
+        ("price_per_kwh = 0.183983", "price_per_kwh = 1e999999", "energy.0.price_per_kwh"),
     ],
 )
 def test_a_file_that_cannot_be_is_refused_by_name(

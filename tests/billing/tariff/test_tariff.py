@@ -57,6 +57,17 @@ def test_versions_leave_no_day_out(tariff: Tariff) -> None:
         TariffBook(versions=(tariff, late))
 
 
+def test_an_open_end_is_cut_short_by_the_next_version(tariff: Tariff) -> None:
+    book = TariffBook(versions=(replace(tariff, valid_to=date.max), after(tariff)))
+    assert book.index_on(date(2026, 12, 31)) == 0
+    assert book.index_on(date(2027, 1, 1)) == 1
+
+
+def test_versions_are_oldest_first(tariff: Tariff) -> None:
+    with pytest.raises(InvalidValueError, match="must follow 2027"):
+        TariffBook(versions=(after(tariff), tariff))
+
+
 def test_a_tax_that_changes_needs_another_bill(tariff: Tariff) -> None:
     with pytest.raises(InvalidValueError, match="differs from 2026"):
         TariffBook(versions=(tariff, replace(after(tariff), taxes=())))
@@ -85,6 +96,12 @@ def test_a_book_is_not_empty() -> None:
 def test_a_period_has_a_day_and_at_most_a_quarter(last_day: date) -> None:
     with pytest.raises(InvalidValueError, match=r"1\.\.92 days"):
         Period(first_day=date(2026, 5, 1), last_day=last_day)
+
+
+@pytest.mark.parametrize("day", [date.max, date(2200, 1, 1), date(1969, 12, 31), date.min])
+def test_a_period_is_within_the_years_of_metering(day: date) -> None:
+    with pytest.raises(InvalidValueError, match=r"in 1970\.\.2199"):
+        Period(first_day=day, last_day=day)
 
 
 def test_a_period_yields_each_of_its_days() -> None:

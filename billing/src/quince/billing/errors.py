@@ -6,7 +6,8 @@ QuinceError
     ├── NotBillableError        the period is not covered by exactly one meter, or by tariffs
     ├── IncompleteIntervalsError  intervals are missing: a bill never invents one
     ├── UsageMismatchError      the head-end answered another question than was asked
-    ├── TariffChangedError      a tariff version is written once
+    ├── TariffChangedError      a tariff version is written once, and alone on its first day
+    ├── RosterConflictError     what is kept of other accounts, or of another customer, forbids it
     └── AlreadyBilledError      another bill stands for some of these days
 """
 
@@ -77,9 +78,15 @@ class UsageMismatchError(BillingError):
 
 
 class TariffChangedError(BillingError):
-    """A tariff version that is already kept came again with other words."""
+    """A tariff version that is kept came again with other words, or another on its first day."""
 
     code: ClassVar[str] = "tariff_changed"
+
+
+class RosterConflictError(BillingError):
+    """An account would pass to another customer, or a channel measure two accounts on a day."""
+
+    code: ClassVar[str] = "roster_conflict"
 
 
 class AlreadyBilledError(BillingError):

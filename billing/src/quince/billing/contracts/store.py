@@ -1,12 +1,23 @@
 """Tariff versions in SQL, as their canonical JSON."""
 
-from sqlalchemy import Column, Date, Integer, LargeBinary, String, Table, select
-from sqlalchemy.dialects.sqlite import insert
+from datetime import date
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Date,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    insert,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quince.billing.schema import METADATA
 from quince.billing.tariff.document import read_tariff, tariff_bytes
-from quince.billing.tariff.period import Period
 from quince.billing.tariff.tariff import Tariff
 from quince.headend.platform.sql import writing
 
@@ -29,7 +40,7 @@ class SqlContractStore:
         self._engine = engine
 
     async def put_tariff(self, *, tenant_id: int, tariff: Tariff) -> Tariff:
-        """Keep the version unless there is one of its name; return the one that is kept."""
+        """Keep the version unless one has its name or first day; return the one that is kept."""
         row = {
             "tenant_id": tenant_id,
             "tariff_id": tariff.tariff_id,
@@ -38,28 +49,43 @@ class SqlContractStore:
             "valid_to": tariff.valid_to,
             "document": tariff_bytes(tariff),
         }
-        kept = select(_TARIFF.c.document).where(
-            _TARIFF.c.tenant_id == tenant_id,
-            _TARIFF.c.tariff_id == tariff.tariff_id,
-            _TARIFF.c.version == tariff.version,
-        )
-        async with writing(self._engine) as connection:
-            await connection.execute(insert(_TARIFF).values(row).on_conflict_do_nothing())
-            return read_tariff((await connection.execute(kept)).scalar_one())
-
-    async def tariffs_in_force(
-        self, *, tenant_id: int, tariff_id: str, period: Period
-    ) -> tuple[Tariff, ...]:
-        """Return the versions in force on any day of the period, oldest first."""
-        query = (
+        namesake = _TARIFF.c.version == tariff.version
+        standing = (
             select(_TARIFF.c.document)
             .where(
                 _TARIFF.c.tenant_id == tenant_id,
-                _TARIFF.c.tariff_id == tariff_id,
-                _TARIFF.c.valid_from <= period.last_day,
-                _TARIFF.c.valid_to >= period.first_day,
+                _TARIFF.c.tariff_id == tariff.tariff_id,
+                or_(namesake, _TARIFF.c.valid_from == tariff.valid_from),
             )
-            .order_by(_TARIFF.c.valid_from, _TARIFF.c.version)
+            .order_by(namesake.desc())
+            .limit(1)
+        )
+        async with writing(self._engine) as connection:
+            document = await connection.scalar(standing)
+            if document is not None:
+                return read_tariff(document)
+            await connection.execute(insert(_TARIFF).values(row))
+            return tariff
+
+    async def tariffs(
+        self, *, tenant_id: int, tariff_id: str, versions: tuple[str, ...]
+    ) -> tuple[Tariff, ...]:
+        """Return the versions of these names, by their first day; what is not kept is left out."""
+        return await self._tariffs(tenant_id, tariff_id, _TARIFF.c.version.in_(versions))
+
+    async def tariffs_begun(
+        self, *, tenant_id: int, tariff_id: str, last_day: date
+    ) -> tuple[Tariff, ...]:
+        """Return the versions whose first day is no later than `last_day`, by their first day."""
+        return await self._tariffs(tenant_id, tariff_id, _TARIFF.c.valid_from <= last_day)
+
+    async def _tariffs(
+        self, tenant_id: int, tariff_id: str, condition: ColumnElement[bool]
+    ) -> tuple[Tariff, ...]:
+        query = (
+            select(_TARIFF.c.document)
+            .where(_TARIFF.c.tenant_id == tenant_id, _TARIFF.c.tariff_id == tariff_id, condition)
+            .order_by(_TARIFF.c.valid_from)
         )
         async with self._engine.connect() as connection:
             return tuple(read_tariff(octets) for octets in await connection.scalars(query))

@@ -1,8 +1,9 @@
 """Who is served: customers, accounts, meters by date; and the file they are imported from."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
-from itertools import combinations
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import Field
@@ -57,7 +58,10 @@ class AccountMeter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roster:
-    """Customers with their accounts and meters, as imported; every reference is within."""
+    """Customers with their accounts and meters, as imported; every reference is within.
+
+    On any day an account has one meter, and a channel measures one account.
+    """
 
     customers: tuple[Customer, ...]
     accounts: tuple[Account, ...]
@@ -68,10 +72,44 @@ class Roster:
         for account in self.accounts:
             if account.customer_id not in known:
                 raise InvalidValueError("customer", account.customer_id, "no such customer")
-        for one, other in combinations(self.meters, 2):
-            same = one.account_id == other.account_id
-            if same and one.touches(other.first_day, other.last_day):
-                raise InvalidValueError("meters", other.meter_id, f"overlaps {one.meter_id}")
+        _require_once("customers", [customer.customer_id for customer in self.customers])
+        _require_once("accounts", [account.account_id for account in self.accounts])
+        pair = _overlap(self.meters, _account_of) or channel_overlap(self.meters)
+        if pair is not None:
+            one, other = pair
+            reason = f"overlaps {one.meter_id} of account {one.account_id}"
+            raise InvalidValueError("meters", other.meter_id, reason)
+
+
+def channel_overlap(meters: Iterable[AccountMeter]) -> tuple[AccountMeter, AccountMeter] | None:
+    """Return two of the meters that are one channel on the same days, None if there are none."""
+    return _overlap(meters, _channel_of)
+
+
+def _overlap(
+    meters: Iterable[AccountMeter], group_of: Callable[[AccountMeter], tuple[str, ...]]
+) -> tuple[AccountMeter, AccountMeter] | None:
+    ordered = sorted(meters, key=lambda meter: (group_of(meter), meter.first_day))
+    # By first day, neighbours suffice: whatever reaches beyond its neighbour overlaps that one too.
+    for one, other in pairwise(ordered):
+        same = group_of(one) == group_of(other)
+        if same and one.touches(other.first_day, other.last_day):
+            return one, other
+    return None
+
+
+def _account_of(meter: AccountMeter) -> tuple[str, ...]:
+    return (meter.account_id,)
+
+
+def _channel_of(meter: AccountMeter) -> tuple[str, ...]:
+    return (meter.meter_id, str(meter.channel))
+
+
+def _require_once(field: str, ids: list[str]) -> None:
+    for one, other in pairwise(sorted(ids)):
+        if one == other:
+            raise InvalidValueError(field, one, "twice in one roster")
 
 
 def meter_on(account_id: str, meters: tuple[AccountMeter, ...], period: Period) -> AccountMeter:

@@ -20,7 +20,11 @@ class CustomerStore(Protocol):
     """Where customers are kept."""
 
     async def put_roster(self, *, tenant_id: int, roster: Roster) -> None:
-        """Keep a roster, all or nothing: its customers, accounts and meters replace their own."""
+        """Keep a roster, all or nothing: its customers, accounts and meters replace their own.
+
+        RosterConflictError when an account is another customer's, or a channel measures an
+        account outside the roster on the same days.
+        """
         ...
 
     async def supply(self, *, tenant_id: int, account_id: str) -> Supply | None:

@@ -17,8 +17,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from quince.billing.customers.rules import Account, AccountMeter, Customer, Roster
+from quince.billing.customers.rules import (
+    Account,
+    AccountMeter,
+    Customer,
+    Roster,
+    channel_overlap,
+)
 from quince.billing.customers.service import Supply
+from quince.billing.errors import RosterConflictError
 from quince.billing.schema import METADATA
 from quince.headend.platform.sql import writing
 from quince.model.obis import Obis
@@ -64,12 +71,17 @@ class SqlCustomerStore:
         self._engine = engine
 
     async def put_roster(self, *, tenant_id: int, roster: Roster) -> None:
-        """Keep a roster, all or nothing: its customers, accounts and meters replace their own."""
+        """Keep a roster, all or nothing: its customers, accounts and meters replace their own.
+
+        RosterConflictError when an account is another customer's, or a channel measures an
+        account outside the roster on the same days.
+        """
         async with writing(self._engine) as connection:
             for customer in roster.customers:
                 await _put_customer(connection, tenant_id, customer)
             for account in roster.accounts:
                 await _put_account(connection, tenant_id, account)
+            await _require_free_channels(connection, tenant_id, roster)
             for meter in roster.meters:
                 await _put_meter(connection, tenant_id, meter)
 
@@ -114,16 +126,18 @@ def _supply(row: Row[tuple[object, ...]], meters: Sequence[Row[tuple[object, ...
             tariff_id=row.tariff_id,
         ),
         meters=tuple(
-            AccountMeter(
-                account_id=meter.account_id,
-                meter_id=meter.meter_id,
-                channel=Obis.parse(meter.channel),
-                first_day=meter.first_day,
-                last_day=meter.last_day,
-            )
-            for meter in meters
-            if meter.account_id == row.account_id
+            _account_meter(meter) for meter in meters if meter.account_id == row.account_id
         ),
+    )
+
+
+def _account_meter(row: Row[tuple[object, ...]]) -> AccountMeter:
+    return AccountMeter(
+        account_id=row.account_id,
+        meter_id=row.meter_id,
+        channel=Obis.parse(row.channel),
+        first_day=row.first_day,
+        last_day=row.last_day,
     )
 
 
@@ -137,7 +151,10 @@ async def _put_customer(connection: AsyncConnection, tenant_id: int, customer: C
 
 
 async def _put_account(connection: AsyncConnection, tenant_id: int, account: Account) -> None:
-    """Write the account, and forget its meters: those of the roster follow."""
+    """Write the account, and forget its meters: those of the roster follow.
+
+    It stays its customer's: its bills are theirs, and a successor gets an account of their own.
+    """
     statement = insert(_ACCOUNT).values(
         tenant_id=tenant_id,
         account_id=account.account_id,
@@ -145,14 +162,41 @@ async def _put_account(connection: AsyncConnection, tenant_id: int, account: Acc
         premise=account.premise,
         tariff_id=account.tariff_id,
     )
-    changed = {name: statement.excluded[name] for name in ("customer_id", "premise", "tariff_id")}
-    await connection.execute(statement.on_conflict_do_update(set_=changed))
+    written = await connection.execute(
+        statement.on_conflict_do_update(
+            set_={name: statement.excluded[name] for name in ("premise", "tariff_id")},
+            where=_ACCOUNT.c.customer_id == account.customer_id,
+        )
+    )
+    if written.rowcount == 0:
+        raise RosterConflictError(f"account {account.account_id} is another customer's")
     await connection.execute(
         delete(_ACCOUNT_METER).where(
             _ACCOUNT_METER.c.tenant_id == tenant_id,
             _ACCOUNT_METER.c.account_id == account.account_id,
         )
     )
+
+
+async def _require_free_channels(
+    connection: AsyncConnection, tenant_id: int, roster: Roster
+) -> None:
+    """Refuse a channel that measures another account on the same days.
+
+    The roster's accounts have no meters at this point: all that are kept are of others.
+    """
+    asked = {meter.meter_id for meter in roster.meters}
+    kept = await connection.execute(
+        select(_ACCOUNT_METER).where(_ACCOUNT_METER.c.tenant_id == tenant_id)
+    )
+    of_others = [_account_meter(row) for row in kept if row.meter_id in asked]
+    pair = channel_overlap((*of_others, *roster.meters))
+    if pair is not None:
+        one, other = pair
+        raise RosterConflictError(
+            f"meter {one.meter_id} {one.channel} measures accounts {one.account_id} and"
+            f" {other.account_id} on the same days"
+        )
 
 
 async def _put_meter(connection: AsyncConnection, tenant_id: int, meter: AccountMeter) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from quince.billing.bill.bill import Bill, Heading, Provenance, bill_bytes
 from quince.billing.canonical import sha256_hex
-from quince.billing.contracts.service import ContractStore, book_for
+from quince.billing.contracts.service import ContractStore, book_for, book_named
 from quince.billing.customers.rules import meter_on
 from quince.billing.customers.service import CustomerStore, supply_of
 from quince.billing.determinants.plan import plan_period
@@ -89,18 +89,19 @@ async def bill_account(
 
 
 async def verify(office: Office, *, tenant_id: int, bill_id: str) -> Verification:
-    """Compute an issued bill again from the intervals and tariffs kept today, and compare.
+    """Compute an issued bill again from the intervals kept today, and compare.
 
-    Heading and provenance are the issued bill's: a customer who has moved since, a newer
-    release or later intervals of the same UTC day make no other bill.
+    Heading, tariff versions and provenance are the issued bill's: a customer who has moved
+    since, a later tariff version, a newer release or later intervals of the same UTC day make
+    no other bill.
     """
     invoice = await invoice_of(office.invoices, tenant_id=tenant_id, bill_id=bill_id)
     issued = invoice.bill
-    book = await book_for(
+    book = await book_named(
         office.contracts,
         tenant_id=tenant_id,
         tariff_id=issued.tariffs[0].tariff_id,
-        period=issued.heading.period,
+        versions=tuple(reference.version for reference in issued.tariffs),
     )
     again = await _compute(office, heading=issued.heading, book=book, provenance=issued.provenance)
     return Verification(

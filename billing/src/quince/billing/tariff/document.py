@@ -20,6 +20,7 @@ from quince.billing.tariff.calendar import (
 )
 from quince.billing.tariff.charges import (
     MICRO_PLACES,
+    PRICE_MICRO_MAX,
     DemandCharge,
     EnergyPrice,
     EnergyProration,
@@ -36,7 +37,8 @@ from quince.model.errors import InvalidValueError
 _HOURS = re.compile(r"(\d\d):(00|15|30|45)-(\d\d):(00|15|30|45)")
 _MONTH_DAY = re.compile(r"(\d\d)-(\d\d)")
 
-_Price = Annotated[Decimal, Field(ge=0, decimal_places=MICRO_PLACES)]
+_PRICE_MAX = PRICE_MICRO_MAX // 10**MICRO_PLACES
+_Price = Annotated[Decimal, Field(ge=0, le=_PRICE_MAX, decimal_places=MICRO_PLACES)]
 _Code = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,31}$")]
 _Text = Annotated[str, Field(min_length=1, max_length=64)]
 

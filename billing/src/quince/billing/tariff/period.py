@@ -6,6 +6,8 @@ from datetime import date, timedelta
 
 from quince.model.errors import InvalidValueError
 
+# Local midnights of these are within what zoneinfo knows and datetime holds.
+PERIOD_YEARS = range(1970, 2200)
 PERIOD_DAYS_MAX = 92  # a quarter, the longest billing period in use; bounds all that a bill holds
 
 
@@ -19,6 +21,10 @@ class Period:
     def __post_init__(self) -> None:
         if not 1 <= self.days <= PERIOD_DAYS_MAX:
             raise InvalidValueError("period", self.days, f"1..{PERIOD_DAYS_MAX} days")
+        for day in (self.first_day, self.last_day):
+            if day.year not in PERIOD_YEARS:
+                years = f"in {PERIOD_YEARS.start}..{PERIOD_YEARS.stop - 1}"
+                raise InvalidValueError("period", day.isoformat(), years)
 
     @property
     def days(self) -> int:

@@ -1,7 +1,8 @@
 """One version of a tariff, and the versions a billing period needs."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -98,6 +99,7 @@ class Tariff:
 class TariffBook:
     """The consecutive versions of one tariff that one bill uses, oldest first.
 
+    A later version supersedes: an earlier one ends the day before it, or on its own `valid_to`.
     They may differ in calendar and prices. What holds for a bill as a whole (zone, currency,
     losses, rounding, proration, surcharges, taxes) must be the same: where it changes, two
     bills do. Energy prorated by days needs one calendar as well: a share has one set of blocks.
@@ -109,7 +111,8 @@ class TariffBook:
         if not self.versions:
             raise InvalidValueError("versions", 0, "at least one")
         for earlier, later in pairwise(self.versions):
-            if later.valid_from != earlier.valid_to + timedelta(days=1):
+            begins_later = earlier.valid_from < later.valid_from
+            if not begins_later or (later.valid_from - earlier.valid_to).days > 1:
                 raise InvalidValueError("versions", later.version, f"must follow {earlier.version}")
             if _whole(later) != _whole(earlier):
                 reason = f"differs from {earlier.version} in more than calendar and prices"
@@ -122,10 +125,20 @@ class TariffBook:
 
     def index_on(self, day: date) -> int:
         """Return the place of the version in force on a local day; InvalidValueError if none."""
-        for index, version in enumerate(self.versions):
-            if version.valid_from <= day <= version.valid_to:
-                return index
-        raise InvalidValueError("day", day.isoformat(), "no version of the tariff is in force")
+        index = index_in_force(self.versions, day)
+        if index is None:
+            raise InvalidValueError("day", day.isoformat(), "no version of the tariff is in force")
+        return index
+
+
+def index_in_force(versions: tuple[Tariff, ...], day: date) -> int | None:
+    """Return the place of the version in force on a local day, None if there is none.
+
+    `versions` are by `valid_from`, each its own. The last one begun rules until its `valid_to`;
+    what it superseded does not come back after that.
+    """
+    index = bisect_right(versions, day, key=lambda version: version.valid_from) - 1
+    return index if index >= 0 and day <= versions[index].valid_to else None
 
 
 def _whole(tariff: Tariff) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""GET /api/bills."""
+"""GET /api/bills. A bill is the caller's if it was billed to them, on an account of theirs."""
 
 from fastapi import APIRouter, Response
 
@@ -20,6 +20,7 @@ async def list_bills(
         for invoice in await door.office.invoices.by_account(
             tenant_id=customer.tenant_id, account_id=supply.account.account_id
         )
+        if invoice.bill.heading.customer_id == customer.customer_id
     ]
 
 
@@ -29,7 +30,7 @@ async def read_bill(
 ) -> Response:
     """Serve one bill's document, octet for octet as it was issued: its SHA-256 can be checked."""
     invoice = await door.office.invoices.by_id(tenant_id=customer.tenant_id, bill_id=bill_id)
-    if invoice is None:
+    if invoice is None or invoice.bill.heading.customer_id != customer.customer_id:
         raise AccessDeniedError("not yours, or not there")
     own_supply(supplies, invoice.account_id)
     return Response(invoice.document, media_type="application/json")
