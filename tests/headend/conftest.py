@@ -64,6 +64,7 @@ class Gateway:
     )
     epoch: int = 7
     last_seq: dict[Lane, int] = field(default_factory=dict)
+    sent_utc: datetime = SENT_UTC
 
     def send(
         self, content: Content | bytes, *, lane: Lane = Lane.LIVE, oldest_seq: int = 1
@@ -71,7 +72,7 @@ class Gateway:
         seq = self.last_seq.get(lane, 0) + 1
         self.last_seq[lane] = seq
         envelope = Envelope(
-            epoch=self.epoch, lane=lane, seq=seq, oldest_seq=oldest_seq, sent_utc=SENT_UTC
+            epoch=self.epoch, lane=lane, seq=seq, oldest_seq=oldest_seq, sent_utc=self.sent_utc
         )
         body = content if isinstance(content, bytes) else encode_content(content)
         return Received(

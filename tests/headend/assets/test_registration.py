@@ -101,6 +101,24 @@ def test_a_gateway_is_known_in_its_own_cell_alone(database: Path) -> None:
     connection.close()
 
 
+def test_the_tenant_of_a_gateway_is_found_by_keys_alone(database: Path) -> None:
+    connection = open_connection(database)
+    asked: list[str] = []
+    connection.set_trace_callback(asked.append)
+    GatewayDirectory(connection).tenant_of(GatewayAddress(cell="north", gateway="gw-1"))
+    connection.set_trace_callback(None)
+    plan = [row[3] for row in connection.execute(f"explain query plan {asked[0]}")]
+    connection.close()
+    assert [step.split(" USING ")[0] for step in plan] == ["SEARCH cell", "SEARCH gateway"]
+
+
+def test_the_meter_table_names_its_tenant_once(database: Path) -> None:
+    connection = open_connection(database)
+    keys = connection.execute("pragma foreign_key_list(meter)").fetchall()
+    connection.close()
+    assert len(keys) == 1
+
+
 def test_a_tenant_may_have_neither_gateways_nor_meters(tmp_path: Path) -> None:
     path = tmp_path / "headend.sqlite"
     asyncio.run(wiring.register(path, read_registration(TENANT)))

@@ -14,11 +14,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from quince.headend import wiring
 from quince.headend.ingest.consumer import consume
 from quince.headend.ingest.service import Received
-from quince.headend.platform.mqtt import MqttBroker, MqttLink, open_broker
+from quince.headend.platform.mqtt import PACKET_BYTES_MAX, MqttBroker, MqttLink, open_broker
 from quince.model.clock import SystemClock
 from quince.model.interval import IntervalSeries
 from quince.model.obis import ACTIVE_IMPORT_INTERVAL
-from quince.protocols.gateway.messages import Content, decode_ack
+from quince.protocols.gateway.messages import MESSAGE_BYTES_MAX, Content, decode_ack
 from quince.protocols.gateway.topics import cell_filters
 
 
@@ -124,6 +124,19 @@ async def test_an_acknowledgement_of_a_lost_connection_is_not_sent_on_the_next(
         delivery.ack()
         assert again.payload == delivery.payload
         assert again._connection_no == delivery._connection_no + 1
+
+
+async def test_the_largest_message_comes_and_a_larger_one_is_not_even_sent_to_us(
+    mosquitto: Any,
+) -> None:
+    topic = f"quince/v1/{'n' * 63}/{'g' * 63}/up/iv"
+    link = MqttLink(host="127.0.0.1", port=mosquitto.port, client_id="h")
+    async with gateway_client(mosquitto.port) as client, open_broker(link, [topic]) as broker:
+        for size in (PACKET_BYTES_MAX, MESSAGE_BYTES_MAX):
+            client.client.publish(topic, bytes(size), qos=1)
+        async with asyncio.timeout(10):
+            (delivery,) = await broker.take(1)
+    assert len(delivery.payload) == MESSAGE_BYTES_MAX
 
 
 async def test_a_burst_is_taken_in_batches(mosquitto: Any, gateway: Any) -> None:

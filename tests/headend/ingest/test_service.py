@@ -1,3 +1,4 @@
+import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from quince.headend import wiring
+from quince.headend.assets.rules import read_registration
 from quince.headend.errors import StoreBusyError
 from quince.headend.ingest import store as store_module
 from quince.headend.ingest.service import Ingest, Received
@@ -118,7 +120,7 @@ def test_a_new_epoch_starts_anew(ingest: Ingest, new_gateway: Callable[..., Any]
     ("address", "refusal"),
     [(("south", "gw-1"), "unknown_gateway"), (("north", "gw-9"), "unknown_gateway")],
 )
-def test_a_stranger_becomes_a_dead_letter_and_hears_nothing(
+def test_a_stranger_is_counted_and_hears_nothing(
     ingest: Ingest,
     view: View,
     new_gateway: Callable[..., Any],
@@ -127,17 +129,67 @@ def test_a_stranger_becomes_a_dead_letter_and_hears_nothing(
 ) -> None:
     stranger = new_gateway(GatewayAddress(cell=address[0], gateway=address[1]))
     assert ingest([stranger.send(Content())]) == ()
-    assert view.rows("select tenant_id, refusal from dead_letter") == [(None, refusal)]
+    assert view.rows("select refusal from stray_letter") == [(refusal,)]
 
 
-def test_octets_that_are_no_message_become_one_dead_letter_however_often_they_come(
+def test_a_stranger_takes_one_row_per_topic_whatever_it_sends(
+    ingest: Ingest, view: View, new_gateway: Callable[..., Any]
+) -> None:
+    stranger = new_gateway(GatewayAddress(cell="north", gateway="gw-9"))
+    ingest([stranger.send(Content()) for _ in range(3)])
+    ingest([stranger.send(Content(), lane=Lane.EVENTS)])
+    assert view.rows("select topic, times from stray_letter order by topic") == [
+        ("quince/v1/north/gw-9/up/ev", 1),
+        ("quince/v1/north/gw-9/up/iv", 3),
+    ]
+
+
+def test_strangers_take_no_room_from_the_tenants_letters(
+    ingest: Ingest,
+    view: View,
+    gateway: Any,
+    new_gateway: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(store_module, "STRAY_TOPICS_MAX", 2)
+    monkeypatch.setattr(store_module, "DEAD_LETTERS_MAX", 1)
+    strangers = [new_gateway(GatewayAddress(cell="n", gateway=f"gw-{n}")) for n in range(4)]
+    ingest([stranger.send(Content()) for stranger in strangers])
+    assert view.rows("select count(*) from stray_letter") == [(2,)]
+    assert acked(ingest([gateway.send(UNREADABLE)])) == [(Lane.LIVE, 1)]
+
+
+def test_one_tenants_letters_take_no_room_from_another_tenants(
+    ingest: Ingest,
+    database: Path,
+    registration: str,
+    gateway: Any,
+    new_gateway: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    south = registration.replace("id = 1", "id = 2").replace("north", "south")
+    asyncio.run(wiring.register(database, read_registration(south)))
+    monkeypatch.setattr(store_module, "DEAD_LETTERS_MAX", 1)
+    other = new_gateway(GatewayAddress(cell="south", gateway="gw-1"))
+    ingest([gateway.send(UNREADABLE), gateway.send(UNREADABLE)])
+    assert acked(ingest([other.send(UNREADABLE)])) == [(Lane.LIVE, 1)]
+
+
+def test_an_unreadable_message_sent_again_at_another_time_is_the_same_letter(
+    ingest: Ingest, view: View, gateway: Any, new_gateway: Callable[..., Any]
+) -> None:
+    for sent in (gateway.send(UNREADABLE), new_gateway(sent_utc=NOW_UTC).send(UNREADABLE)):
+        view.rows("delete from watermark")  # as if the lane had stopped there
+        ingest([sent])
+    assert view.rows("select source from dead_letter") == [("north/gw-1/0000000000000007/2/1",)]
+
+
+def test_octets_that_are_no_message_are_counted_however_often_they_come(
     ingest: Ingest, view: View, gateway: Any
 ) -> None:
     garbage = Received(topic=gateway.address.up("iv"), payload=b"\xff\xff", received_utc=NOW_UTC)
     assert ingest([garbage, garbage]) == ()
-    assert view.rows("select refusal, body, times from dead_letter") == [
-        ("not_a_message", b"\xff\xff", 2)
-    ]
+    assert view.rows("select refusal, times from stray_letter") == [("not_a_message", 2)]
 
 
 def test_unreadable_content_is_kept_and_its_lane_goes_on(
@@ -175,7 +227,8 @@ def test_one_poisonous_message_does_not_stop_the_others(
     garbage = Received(topic="nowhere", payload=b"", received_utc=NOW_UTC)
     assert acked(ingest([*batch, garbage])) == [(Lane.LIVE, 3)]
     assert view.values() == [5, 7]
-    assert ("content_refused",) in view.rows("select refusal from dead_letter")
+    assert view.rows("select refusal from dead_letter") == [("content_refused",)]
+    assert view.rows("select refusal from stray_letter") == [("not_our_topic",)]
 
 
 def test_a_state_that_cannot_be_written_is_set_aside(
@@ -189,7 +242,7 @@ def test_a_state_that_cannot_be_written_is_set_aside(
         topic=gateway.address.up("st"), payload=b'{"state":"online"}', received_utc=NOW_UTC
     )
     assert ingest([state]) == ()
-    assert view.rows("select refusal from dead_letter") == [("content_refused",)]
+    assert view.rows("select refusal from stray_letter") == [("content_refused",)]
 
 
 def test_the_disks_fault_is_not_the_messages(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from quince.headend.errors import StaleBlockError
+from quince.headend.errors import CorruptBlockError, StaleBlockError
 from quince.headend.intervals import store as store_module
 from quince.headend.intervals.rules import EMPTY
 from quince.headend.intervals.service import Arrival, MergeResult, read_stretch
@@ -113,6 +113,15 @@ def test_a_block_that_changed_since_it_was_read_is_not_overwritten(
     with pytest.raises(StaleBlockError):
         store.fill(series("2026-03-08T00:15", 6))
     assert store.day() == ([5], 1)
+
+
+def test_a_corrupt_block_is_named_by_channel_and_day(store: Store, series: Make) -> None:
+    store.fill(series("2026-03-08", 5))
+    store._connection.execute("update interval_block set v = x'00'")
+    with pytest.raises(CorruptBlockError, match=f"tenant 1, channel 1, day {DAY}: .* 1 octets"):
+        store.day()
+    with pytest.raises(CorruptBlockError, match=f"tenant 1, channel 1, day {DAY}: .* 1 octets"):
+        store.fill(series("2026-03-08", 5))
 
 
 def test_channels_of_a_rolled_back_transaction_are_forgotten(store: Store, series: Make) -> None:

@@ -1,10 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given, strategies as st
 
 from quince.headend.outage.rules import Evidence, Outage, outages_of
-from quince.model.errors import InvalidValueError
 from quince.model.event import EventKind
 
 GASP, UP = EventKind.LAST_GASP, EventKind.POWER_UP
@@ -14,8 +12,8 @@ def at(minute: int) -> datetime:
     return datetime(2026, 3, 8, tzinfo=UTC) + timedelta(minutes=minute)
 
 
-def word(kind: EventKind, minute: int) -> Evidence:
-    return Evidence(metering_point="mp-1", meter_id="m-1", kind=kind, at_utc=at(minute))
+def word(kind: EventKind, minute: int, meter_id: str = "m-1", point: str = "mp-1") -> Evidence:
+    return Evidence(metering_point=point, meter_id=meter_id, kind=kind, at_utc=at(minute))
 
 
 def told(*words: Evidence) -> list[tuple[datetime, datetime | None]]:
@@ -56,9 +54,16 @@ def test_the_order_and_number_of_tellings_do_not_matter(
     assert told(*data.draw(st.permutations(words * 2))) == told(*words)
 
 
-def test_an_outbox_overflow_is_no_evidence() -> None:
-    with pytest.raises(InvalidValueError, match="kind"):
-        word(EventKind.OUTBOX_OVERFLOW, 1)
+def test_a_power_up_elsewhere_ends_the_outage_its_meter_gasped_in() -> None:
+    assert told(word(GASP, 1), word(UP, 5, point="mp-2")) == [(at(1), at(5))]
+
+
+def test_a_meter_that_gasped_in_an_earlier_outage_and_moved_says_nothing_of_this_one() -> None:
+    moved = word(UP, 7, point="mp-2")
+    assert told(word(GASP, 1), word(UP, 5), word(GASP, 6, "m-2"), moved) == [
+        (at(1), at(5)),
+        (at(6), None),
+    ]
 
 
 def test_an_outage_lasts_until_now_or_its_end_and_never_less_than_nothing() -> None:

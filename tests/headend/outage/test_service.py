@@ -4,13 +4,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from quince.headend import wiring
-from quince.headend.assets.rules import Tenant
+from quince.headend.assets.rules import Meter, Registration, Tenant
 from quince.headend.assets.store import AssetStore
 from quince.headend.ingest.service import Ingest
 from quince.headend.ingest.store import SqliteIngestReader
@@ -25,7 +26,7 @@ from quince.model.event import EventKind, MeterEvent
 from quince.protocols.gateway.messages import Content
 from quince.protocols.gateway.topics import Lane
 
-GASP, UP, OVERFLOW = EventKind.LAST_GASP, EventKind.POWER_UP, EventKind.OUTBOX_OVERFLOW
+GASP, UP = EventKind.LAST_GASP, EventKind.POWER_UP
 Told = list[tuple[str, datetime, datetime | None]]
 
 
@@ -52,6 +53,11 @@ class Desk:
 
     async def absorb(self) -> int:
         return await absorb(tenant_id=1, events=self.reader, points=self.assets, store=self.store)
+
+    async def place(self, meter_id: str, metering_point: str) -> None:
+        meter = Meter(meter_id=meter_id, metering_point=metering_point, premise="p", zone="UTC")
+        (tenant,) = await self.assets.tenants()
+        await self.assets.register(Registration(tenant=tenant, gateways=(), meters=(meter,)))
 
     async def told(self) -> Told:
         return [
@@ -125,10 +131,33 @@ async def test_an_unregistered_meter_stands_for_its_own_metering_point(desk: Des
     assert await desk.told() == [("m-new", at(1), None)]
 
 
-async def test_an_event_that_is_no_evidence_is_passed_over(desk: Desk) -> None:
-    desk.hear((OVERFLOW, 1))
-    assert await desk.absorb() == 1
-    assert await desk.told() == []
+async def test_a_meter_registered_during_its_outage_ends_it(desk: Desk) -> None:
+    desk.hear((GASP, 1, "m-new"))
+    await desk.absorb()
+    await desk.place("m-new", "mp-2")
+    desk.hear((UP, 9, "m-new"))
+    await desk.absorb()
+    assert await desk.told() == [("m-new", at(1), at(9))]
+
+
+async def test_a_power_up_from_before_the_registration_ends_an_outage_told_after_it(
+    desk: Desk,
+) -> None:
+    desk.hear((UP, 9, "m-new"))
+    await desk.absorb()
+    await desk.place("m-new", "mp-2")
+    desk.hear((GASP, 1, "m-new"))
+    await desk.absorb()
+    assert await desk.told() == [("mp-2", at(1), at(9))]
+
+
+async def test_a_meter_whose_metering_point_changes_during_an_outage_ends_it(desk: Desk) -> None:
+    desk.hear((GASP, 1))
+    await desk.absorb()
+    await desk.place("m-1", "mp-2")
+    desk.hear((GASP, 3, "m-9"), (UP, 9))
+    await desk.absorb()
+    assert await desk.told() == [("m-9", at(3), None), ("mp-1", at(1), at(9))]
 
 
 async def test_open_outages_come_first(desk: Desk) -> None:
@@ -151,6 +180,25 @@ async def test_the_loop_keeps_up_with_events(desk: Desk, monkeypatch: pytest.Mon
     with pytest.raises(IndexError):
         await follow_events(desk.reader, Watched(desk.assets._engine), desk.store)
     assert told == [[], [("mp-1", at(1), None)], [("mp-1", at(1), None)]]
+
+
+async def test_in_a_storm_the_write_lock_is_free_between_two_batches(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "EVENTS_MAX", 2)
+    monkeypatch.setattr(consumer, "EVENTS_MAX", 2)
+    slept: list[float] = []
+    more = [(GASP, 9)]  # and the second sleep ends the loop
+
+    async def sleep(period_s: float) -> None:
+        slept.append(period_s)
+        desk.hear(more.pop())
+
+    monkeypatch.setattr(consumer, "asyncio", SimpleNamespace(sleep=sleep))
+    desk.hear((GASP, 1), (UP, 2))
+    with pytest.raises(IndexError):
+        await follow_events(desk.reader, desk.assets, desk.store)
+    assert slept == [consumer.BREATH_S, consumer.POLL_PERIOD_S]
 
 
 async def test_a_gateway_that_falls_silent_makes_nobody_dark(desk: Desk) -> None:

@@ -171,6 +171,20 @@ async def test_a_discovered_meter_is_counted_in_utc(
     ]
 
 
+async def test_a_meter_that_stands_nowhere_has_no_local_day(usage: Usage) -> None:
+    with pytest.raises(InvalidValueError, match="meter_id = 'm-new'"):
+        await usage.local_days(
+            tenant_id=1, meter_id="m-new", first_day=SHORT_DAY, last_day=SHORT_DAY
+        )
+
+
+async def test_the_local_days_of_a_registered_meter_are_those_of_its_zone(usage: Usage) -> None:
+    span = await usage.local_days(
+        tenant_id=1, meter_id="m-1", first_day=SHORT_DAY, last_day=SHORT_DAY
+    )
+    assert [moment.isoformat()[:16] for moment in (span.start_utc, span.end_utc)] == [*BORDERS]
+
+
 async def test_a_channel_without_a_register_cannot_be_judged(
     usage: Usage, ingest: Ingest, gateway: Any, series: Make
 ) -> None:

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
-from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Integer, String, Table, select
+from sqlalchemy import Column, ForeignKey, Integer, String, Table, select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -39,7 +39,6 @@ meter = Table(
     Column("metering_point", String, nullable=False),
     Column("premise", String, nullable=False),
     Column("zone", String, nullable=False),
-    ForeignKeyConstraint(["tenant_id"], ["tenant.tenant_id"]),
 )
 
 
@@ -139,7 +138,9 @@ class GatewayDirectory:
     def tenant_of(self, address: GatewayAddress) -> int | None:
         """Return the tenant, or None for a gateway nobody registered in that cell."""
         row = self._connection.execute(
-            "select tenant_id from gateway where cell = ? and gateway = ?",
+            # The cell comes first: the key of gateway begins with the tenant.
+            "select tenant_id from cell cross join gateway using (tenant_id, cell)"
+            " where cell = ? and gateway = ?",
             (address.cell, address.gateway),
         ).fetchone()
         return None if row is None else int(row[0])

@@ -145,8 +145,12 @@ class IngestStore(Protocol):
         """Keep whether the gateway is in contact, and since when."""
         ...
 
-    def bury(self, tenant_id: int | None, message: Received, refused: Refused) -> bool:
+    def bury(self, stream: Stream, envelope: Envelope, message: Received, refused: Refused) -> bool:
         """Keep a dead letter; False if there is no room for it."""
+        ...
+
+    def count_stray(self, message: Received, refused: Refused) -> None:
+        """Count a message that has no place in a stream."""
         ...
 
 
@@ -195,14 +199,14 @@ def _commit(letters: Sequence[tuple[Received, Letter]], store: IngestStore) -> M
     with store.transaction():
         for message, letter in letters:
             if isinstance(letter, Refused):
-                _bury(None, message, letter, store)
+                _count_stray(message, letter, store)
                 continue
             tenant_id = store.tenant_of(letter.address)
             if tenant_id is None:
                 stranger = Refused(
                     refusal=Refusal.UNKNOWN_GATEWAY, detail="registered in no cell of that name"
                 )
-                _bury(None, message, stranger, store)
+                _count_stray(message, stranger, store)
             elif isinstance(letter, ContactReport):
                 store.note_contact(tenant_id, letter, message.received_utc)
             else:
@@ -239,7 +243,7 @@ def _take(
     if isinstance(uplink.content, Refused):
         # The lane goes on past what nobody can read, if and only if its octets are kept.
         if judgement.verdict is Verdict.ACCEPT and not _bury(
-            stream.tenant_id, message, uplink.content, store
+            stream, uplink.envelope, message, uplink.content, store
         ):
             upto -= 1
     elif judgement.verdict is not Verdict.GAP:
@@ -260,13 +264,20 @@ def _write(
     return [Arrival(series=series, source=source) for series in content.series]
 
 
-def _bury(tenant_id: int | None, message: Received, refused: Refused, store: IngestStore) -> bool:
-    kept = store.bury(tenant_id, message, refused)
+def _bury(
+    stream: Stream, envelope: Envelope, message: Received, refused: Refused, store: IngestStore
+) -> bool:
+    kept = store.bury(stream, envelope, message, refused)
     log.error(
         "dead_letter",
-        topic=message.topic,
+        source=stream.source(envelope),
         refusal=refused.refusal,
         kept=kept,
         detail=refused.detail,
     )
     return kept
+
+
+def _count_stray(message: Received, refused: Refused, store: IngestStore) -> None:
+    store.count_stray(message, refused)
+    log.error("stray_letter", topic=message.topic, refusal=refused.refusal, detail=refused.detail)

@@ -4,7 +4,6 @@ No threads: the process that ingests waits for its own commit and does little el
 a simulated day must run the same way twice.
 """
 
-import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +24,7 @@ from quince.headend.platform.moments import from_ms, to_ms
 from quince.headend.platform.sqlite import transaction
 from quince.model.event import EventKind, MeterEvent
 from quince.model.interval import RegisterReading
-from quince.protocols.gateway.messages import MESSAGE_BYTES_MAX
+from quince.protocols.gateway.messages import Envelope
 from quince.protocols.gateway.topics import GatewayAddress
 
 _SCHEMA = """
@@ -54,15 +53,26 @@ create table if not exists gateway_contact(
   online integer not null, since_ms integer not null,
   primary key (tenant_id, cell, gateway)) without rowid;
 
--- tenant_id is null where the sender is nobody's.
+-- A message with a place in a stream (source) that nobody can read: its lane has gone past it, so
+-- these are the only octets left.
 create table if not exists dead_letter(
-  digest blob primary key, tenant_id integer, topic text not null, body blob not null,
-  refusal text not null, detail text not null,
+  tenant_id integer not null, source text not null, body blob not null,
+  refusal text not null, detail text not null, received_ms integer not null,
+  primary key (tenant_id, source)) without rowid;
+
+-- Messages without a place in a stream, counted by topic; why: of the last one. No lane goes past
+-- them, and what a gateway sent it still has, so no octets are kept.
+create table if not exists stray_letter(
+  topic text primary key, refusal text not null, detail text not null,
   first_ms integer not null, last_ms integer not null, times integer not null) without rowid;
 """
 
-# At the largest message this is 2.6 GB: a day's work for an attacker, never for a fault.
+# Of one tenant. At the largest message this is 2.6 GB, at a common one of a kilobyte 10 MB. Beyond
+# it that tenant's lanes wait at what cannot be read: the gateways keep it, nothing is lost.
 DEAD_LETTERS_MAX = 10_000
+# Whoever may publish at all can make up topics; beyond this, new ones are logged and not kept.
+STRAY_TOPICS_MAX = 10_000
+TOPIC_CHARS_MAX = 256  # ours have at most 146; a broker's may have 65,535
 DETAIL_CHARS_MAX = 1_000  # a validation error may quote its whole input
 
 
@@ -161,34 +171,42 @@ class SqliteIngestStore:
             ),
         )
 
-    def bury(self, tenant_id: int | None, message: Received, refused: Refused) -> bool:
+    def bury(self, stream: Stream, envelope: Envelope, message: Received, refused: Refused) -> bool:
         """Keep a dead letter, once however often it comes; False if there is no room for it."""
-        digest = hashlib.sha256(message.topic.encode() + b"\0" + message.payload).digest()
-        now_ms = to_ms(message.received_utc)
-        seen = self._connection.execute(
-            "update dead_letter set last_ms = ?, times = times + 1 where digest = ?",
-            (now_ms, digest),
-        )
-        if seen.rowcount:
-            return True
-        (kept,) = self._connection.execute("select count(*) from dead_letter").fetchone()
+        (kept,) = self._connection.execute(
+            "select count(*) from dead_letter where tenant_id = ?", (stream.tenant_id,)
+        ).fetchone()
         if kept >= DEAD_LETTERS_MAX:
             return False
-        body = message.payload[:MESSAGE_BYTES_MAX]
         self._connection.execute(
-            "insert into dead_letter values (?, ?, ?, ?, ?, ?, ?, ?, 1)",
+            "insert into dead_letter values (?, ?, ?, ?, ?, ?) on conflict do nothing",
             (
-                digest,
-                tenant_id,
-                message.topic,
-                body,
+                stream.tenant_id,
+                stream.source(envelope),
+                message.payload,
                 refused.refusal,
                 refused.detail[:DETAIL_CHARS_MAX],
-                now_ms,
-                now_ms,
+                to_ms(message.received_utc),
             ),
         )
         return True
+
+    def count_stray(self, message: Received, refused: Refused) -> None:
+        """Count a message without a place under its topic, if there is room for the topic."""
+        now_ms = to_ms(message.received_utc)
+        topic = message.topic[:TOPIC_CHARS_MAX]
+        why = (refused.refusal, refused.detail[:DETAIL_CHARS_MAX])
+        seen = self._connection.execute(
+            "update stray_letter set refusal = ?, detail = ?, last_ms = ?, times = times + 1"
+            " where topic = ?",
+            (*why, now_ms, topic),
+        )
+        if seen.rowcount == 0:
+            self._connection.execute(
+                "insert into stray_letter select ?, ?, ?, ?, ?, 1"
+                " where (select count(*) from stray_letter) < ?",
+                (topic, *why, now_ms, now_ms, STRAY_TOPICS_MAX),
+            )
 
 
 class SqliteIngestReader:
@@ -236,11 +254,12 @@ class SqliteIngestReader:
         )
 
     def attention(self, *, tenant_id: int) -> Attention:
-        """Count what a person should look at; letters of unknown senders are everybody's."""
+        """Count what a person should look at; stray letters are everybody's."""
         row = self._connection.execute(
             "select (select count(*) from sequence_hole where tenant_id = ?1),"
             " (select count(*) from interval_conflict where tenant_id = ?1),"
-            " (select count(*) from dead_letter where tenant_id = ?1 or tenant_id is null)",
+            " (select count(*) from dead_letter where tenant_id = ?1)"
+            " + (select count(*) from stray_letter)",
             (tenant_id,),
         ).fetchone()
         return Attention(sequence_holes=row[0], interval_conflicts=row[1], dead_letters=row[2])

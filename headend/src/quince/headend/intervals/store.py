@@ -11,7 +11,7 @@ from datetime import datetime
 
 import numpy as np
 
-from quince.headend.errors import StaleBlockError
+from quince.headend.errors import CorruptBlockError, StaleBlockError
 from quince.headend.intervals.rules import (
     CONFLICT,
     DUPLICATE,
@@ -150,14 +150,15 @@ class SqliteIntervalStore:
         values = np.full((len(keys), SLOTS_PER_DAY), EMPTY, np.int32)
         flags = np.zeros((len(keys), SLOTS_PER_DAY), np.uint8)
         for i, key in enumerate(keys.tolist()):
+            place = (tenant_id, key >> _DAY_BITS, key & _DAY_MASK)
             row = self._connection.execute(
                 "select rev, v, q from interval_block"
                 " where tenant_id = ? and channel_id = ? and day = ?",
-                (tenant_id, key >> _DAY_BITS, key & _DAY_MASK),
+                place,
             ).fetchone()
             if row is not None:
                 revs[i] = row[0]
-                values[i], flags[i] = decode_block(row[1], row[2])
+                values[i], flags[i] = _decode(*place, row[1], row[2])
         return revs, values, flags
 
     def _swap_blocks(
@@ -257,8 +258,20 @@ class SqliteIntervalStore:
             (tenant_id, channel_id, first_day, end_day),
         )
         for day, rev, packed, quality in rows:
-            values, flags = decode_block(packed, quality)
+            values, flags = _decode(tenant_id, channel_id, day, packed, quality)
             yield DayBlock(day=day, rev=rev, values=values, flags=flags)
+
+
+def _decode(
+    tenant_id: int, channel_id: int, day: int, packed: bytes, quality: bytes | None
+) -> tuple[Values, Flags]:
+    """Decode a block; its CorruptBlockError names the row, so that a person can find it."""
+    try:
+        return decode_block(packed, quality)
+    except CorruptBlockError as error:
+        raise CorruptBlockError(
+            f"tenant {tenant_id}, channel {channel_id}, day {day}: {error}"
+        ) from error
 
 
 def _conflict_rows(

@@ -1,14 +1,16 @@
 """Following the committed events, and keeping outages true to all evidence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
 from quince.headend.ingest.service import LoggedEvent
-from quince.headend.outage.rules import EVIDENCE_KINDS, Evidence, Outage, outages_of
+from quince.headend.outage.rules import Evidence, Outage, outages_of
 
-EVENTS_MAX = 500  # one transaction's worth; a storm takes several
+# One transaction's worth. It holds the write lock over several round trips per metering point, and
+# ingest must not wait long; a storm takes several.
+EVENTS_MAX = 50
 
 
 class EventLog(Protocol):
@@ -38,12 +40,19 @@ class OutageBook(Protocol):
         """Keep evidence; the same again changes nothing."""
         ...
 
+    async def gasp_points(self, meter_ids: AbstractSet[str]) -> Mapping[str, AbstractSet[str]]:
+        """Return, by meter, the metering points it ever gasped at."""
+        ...
+
     async def last_start(self, metering_point: str, at_or_before: datetime) -> datetime | None:
         """Return the start of the latest outage that began by then."""
         ...
 
     async def evidence(self, metering_point: str, since: datetime) -> Sequence[Evidence]:
-        """Return the evidence from `since` on."""
+        """Return the evidence from `since` on.
+
+        The power-ups of the meters that gasped here are part of it, wherever they are filed.
+        """
         ...
 
     async def replace(
@@ -77,35 +86,47 @@ async def absorb(
     )
     if not logged:
         return 0
-    relevant = [one.event for one in logged if one.event.kind in EVIDENCE_KINDS]
     places = await points.metering_points(
-        tenant_id=tenant_id, meter_ids=sorted({event.meter_id for event in relevant})
+        tenant_id=tenant_id, meter_ids=sorted({one.event.meter_id for one in logged})
     )
     evidence = [
         Evidence(
             # A meter nobody registered yet stands for its own metering point.
-            metering_point=places.get(event.meter_id, event.meter_id),
-            meter_id=event.meter_id,
-            kind=event.kind,
-            at_utc=event.at_utc,
+            metering_point=places.get(one.event.meter_id, one.event.meter_id),
+            meter_id=one.event.meter_id,
+            kind=one.event.kind,
+            at_utc=one.event.at_utc,
         )
-        for event in relevant
+        for one in logged
     ]
     async with store.writing(tenant_id) as book:
         await book.add_evidence(evidence)
-        for point in sorted({word.metering_point for word in evidence}):
-            await _retell(book, point, [w for w in evidence if w.metering_point == point])
+        for point, earliest in sorted((await _heard_from(book, evidence)).items()):
+            await _retell(book, point, earliest)
         await book.move_cursor(logged[-1].entry)
     return len(logged)
 
 
-async def _retell(book: OutageBook, metering_point: str, news: Sequence[Evidence]) -> None:
+async def _heard_from(book: OutageBook, evidence: Sequence[Evidence]) -> dict[str, datetime]:
+    """Return the metering points the evidence bears on, each with its earliest moment.
+
+    A meter's word counts where it stands and wherever it gasped: it may have been registered or
+    moved since.
+    """
+    gasped = await book.gasp_points({word.meter_id for word in evidence})
+    earliest: dict[str, datetime] = {}
+    for word in evidence:
+        for point in {word.metering_point, *gasped.get(word.meter_id, ())}:
+            earliest[point] = min(word.at_utc, earliest.get(point, word.at_utc))
+    return earliest
+
+
+async def _retell(book: OutageBook, metering_point: str, earliest: datetime) -> None:
     """Tell the outages anew from where the news begins.
 
     Before an outage's start the supply was on, so nothing earlier than the latest start can bear
     on what follows.
     """
-    earliest = min(word.at_utc for word in news)
     since = await book.last_start(metering_point, earliest) or earliest
     evidence = await book.evidence(metering_point, since)
     await book.replace(metering_point, since, outages_of(metering_point, evidence))

@@ -1,10 +1,10 @@
 """Outages and their evidence in SQL."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence, Set as AbstractSet
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from sqlalchemy import Column, Index, Integer, String, Table, delete, func, select
+from sqlalchemy import Column, Index, Integer, String, Table, and_, delete, func, select, union
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -30,6 +30,8 @@ outage_evidence = Table(
     Column("at_ms", Integer, primary_key=True),
     Column("kind", String, primary_key=True),
     Column("meter_id", String, primary_key=True),
+    # All columns: else SQLite prefers the primary key, and reads all of the tenant's evidence.
+    Index("outage_evidence_of_meter", "tenant_id", "meter_id", "kind", "at_ms", "metering_point"),
 )
 outage_cursor = Table(
     "outage_cursor",
@@ -104,6 +106,22 @@ class SqlOutageBook:
         if rows:
             await self._connection.execute(insert(outage_evidence).on_conflict_do_nothing(), rows)
 
+    async def gasp_points(self, meter_ids: AbstractSet[str]) -> dict[str, set[str]]:
+        """Return, by meter, the metering points it ever gasped at."""
+        query = (
+            select(outage_evidence.c.meter_id, outage_evidence.c.metering_point)
+            .distinct()
+            .where(
+                outage_evidence.c.tenant_id == self._tenant_id,
+                outage_evidence.c.meter_id.in_(sorted(meter_ids)),
+                outage_evidence.c.kind == EventKind.LAST_GASP.value,
+            )
+        )
+        points: dict[str, set[str]] = {}
+        for row in await self._connection.execute(query):
+            points.setdefault(row.meter_id, set()).add(row.metering_point)
+        return points
+
     async def last_start(self, metering_point: str, at_or_before: datetime) -> datetime | None:
         """Return the start of the latest outage that began by then."""
         query = select(func.max(outage.c.start_ms)).where(
@@ -115,12 +133,23 @@ class SqlOutageBook:
         return None if start_ms is None else from_ms(start_ms)
 
     async def evidence(self, metering_point: str, since: datetime) -> Sequence[Evidence]:
-        """Return the evidence from `since` on."""
-        query = select(outage_evidence).where(
-            outage_evidence.c.tenant_id == self._tenant_id,
-            outage_evidence.c.metering_point == metering_point,
-            outage_evidence.c.at_ms >= to_ms(since),
+        """Return the evidence from `since` on.
+
+        The power-ups of the meters that gasped here are part of it, wherever they are filed.
+        """
+        columns = outage_evidence.c
+        recent = and_(columns.tenant_id == self._tenant_id, columns.at_ms >= to_ms(since))
+        here = and_(recent, columns.metering_point == metering_point)
+        gasped_here = select(columns.meter_id).where(
+            here, columns.kind == EventKind.LAST_GASP.value
         )
+        their_power_ups = and_(
+            recent,
+            columns.kind == EventKind.POWER_UP.value,
+            columns.meter_id.in_(gasped_here.correlate(None)),
+        )
+        # Not one query with "or": SQLite would read all of the tenant's evidence for it.
+        query = union(*(select(outage_evidence).where(which) for which in (here, their_power_ups)))
         rows = await self._connection.execute(query)
         return [
             Evidence(

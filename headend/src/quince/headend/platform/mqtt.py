@@ -21,6 +21,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from quince.model.errors import InvalidValueError
+from quince.protocols.gateway.messages import MESSAGE_BYTES_MAX
 
 log = structlog.get_logger()
 
@@ -29,6 +30,9 @@ log = structlog.get_logger()
 PENDING_MAX = 2_000
 IN_FLIGHT_MAX = 1_000  # what we ask an MQTT 5 broker to leave unacknowledged at a time
 OUTGOING_MAX = 10_000  # acks waiting for a connection; a lost one is asked for again
+# What a broker may send us at all: the largest message, its topic (at most 146 characters) and the
+# header with what properties a publisher adds. MQTT 5 makes it drop anything larger.
+PACKET_BYTES_MAX = MESSAGE_BYTES_MAX + 4_096
 SESSION_EXPIRY_S = 7 * 86_400  # as long as the broker is to keep messages for an absent head-end
 KEEPALIVE_S = 30
 RECONNECT_S_MIN, RECONNECT_S_MAX = 1, 30
@@ -261,4 +265,5 @@ def _session_properties() -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types half
     properties.SessionExpiryInterval = SESSION_EXPIRY_S
     properties.ReceiveMaximum = IN_FLIGHT_MAX
+    properties.MaximumPacketSize = PACKET_BYTES_MAX
     return properties

@@ -29,7 +29,7 @@ METERS_MAX = 200
 DAYS_MAX = 31
 YEAR_MIN, YEAR_MAX = 1971, 9998  # a day before and a month after are dates too
 _DAY = timedelta(days=1)
-_UNREGISTERED_ZONE = "UTC"  # a meter nobody registered stands nowhere
+_UNREGISTERED_ZONE = "UTC"  # for display: a meter nobody registered stands nowhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,11 +136,16 @@ class Usage:
     async def local_days(
         self, *, tenant_id: int, meter_id: str, first_day: date, last_day: date
     ) -> Span:
-        """Return the meter's local days first_day..last_day, both included, in UTC."""
+        """Return the meter's local days first_day..last_day, both included, in UTC.
+
+        InvalidValueError for days that cannot be, and for a meter nobody registered.
+        """
         if not YEAR_MIN <= first_day.year <= last_day.year <= YEAR_MAX or last_day < first_day:
             raise InvalidValueError("first_day", first_day.isoformat(), "not after last_day")
         zone = await self.meters.zone_of(tenant_id=tenant_id, meter_id=meter_id)
-        place = ZoneInfo(zone or _UNREGISTERED_ZONE)
+        if zone is None:
+            raise InvalidValueError("meter_id", meter_id, "not registered, so it has no local day")
+        place = ZoneInfo(zone)
         return Span(
             start_utc=local_day(first_day, place).start_utc,
             end_utc=local_day(last_day, place).end_utc,
