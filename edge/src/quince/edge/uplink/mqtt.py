@@ -75,8 +75,16 @@ async def keep_delivering(
             log.warning("link_refused", version=version.name, reason=str(group.exceptions[0]))
             if not _is_network(group.exceptions[0]):
                 version = _other(version)
+        _heed_cancellation()
         await asyncio.sleep(backoff_s * (0.5 + rng.random() / 2))
         backoff_s = min(2 * backoff_s, BACKOFF_S_MAX)
+
+
+def _heed_cancellation() -> None:
+    """Stop if we were told to while a session broke: its errors take the cancellation's place."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _is_network(error: BaseException) -> bool:
