@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiomqtt
 import pytest
 
 from quince.edge.config import BrokerConfig
@@ -126,3 +127,33 @@ async def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(old_broker, outbox,
     put(outbox, 1)
     async with gateway(outbox, old_broker), headend(tmp_path, old_broker):
         await emptied(outbox)
+
+
+class QuietLink:
+    async def publish(self, _topic, _payload):
+        pass
+
+    async def receive(self):
+        return await asyncio.get_running_loop().create_future()
+
+
+@asynccontextmanager
+async def session_that_breaks_as_it_ends(*_):
+    try:
+        yield QuietLink()
+    finally:
+        raise aiomqtt.MqttError("could not disconnect")
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_gateway_told_to_stop_stops_even_if_its_session_breaks_just_then(
+    outbox, monkeypatch
+):
+    monkeypatch.setattr(mqtt, "_connect", session_that_breaks_as_it_ends)
+    uplink = Uplink(outbox, ADDRESS, SystemClock())
+    broker = BrokerConfig(host="127.0.0.1", port=1)
+    running = asyncio.create_task(mqtt.keep_delivering(uplink, broker, ADDRESS, random.Random(1)))
+    await asyncio.sleep(0.05)
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=2)
+    assert done == {running}
