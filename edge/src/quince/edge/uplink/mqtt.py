@@ -3,9 +3,9 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import aiomqtt
 import structlog
@@ -63,28 +63,46 @@ async def keep_delivering(
     backoff_s = BACKOFF_S_MIN
     version = aiomqtt.ProtocolVersion.V5
     while True:
-        try:
-            async with _connect(broker, address, version) as link:
-                backoff_s = BACKOFF_S_MIN
-                log.info("link_up", version=version.name)
-                await uplink.run(link)
-        except* LinkError as group:
-            log.warning("link_down", version=version.name, reason=str(group.exceptions[0]))
-            version = aiomqtt.ProtocolVersion.V5
-        except* (aiomqtt.MqttError, OSError) as group:
-            log.warning("link_refused", version=version.name, reason=str(group.exceptions[0]))
-            if not _is_network(group.exceptions[0]):
-                version = _other(version)
-        _heed_cancellation()
+        errors = await _outcome(_session(uplink, broker, address, version))
+        reason = str(errors[0])
+        if any(isinstance(error, LinkError) for error in errors):
+            log.warning("link_down", version=version.name, reason=reason)
+            version, backoff_s = aiomqtt.ProtocolVersion.V5, BACKOFF_S_MIN
+        else:
+            log.warning("link_refused", version=version.name, reason=reason)
+            version = version if _is_network(errors[0]) else _other(version)
         await asyncio.sleep(backoff_s * (0.5 + rng.random() / 2))
         backoff_s = min(2 * backoff_s, BACKOFF_S_MAX)
 
 
-def _heed_cancellation() -> None:
-    """Stop if we were told to while a session broke: its errors take the cancellation's place."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+async def _session(
+    uplink: Uplink, broker: BrokerConfig, address: GatewayAddress, version: aiomqtt.ProtocolVersion
+) -> None:
+    async with _connect(broker, address, version) as link:
+        log.info("link_up", version=version.name)
+        await uplink.run(link)
+
+
+async def _outcome(session: Coroutine[Any, Any, None]) -> Sequence[BaseException]:
+    """Run a session to its end and return the link's errors that ended it; others are raised.
+
+    It has a task of its own: its last errors may take a cancellation's place, and a task group
+    that breaks leaves its task half cancelled, neither of which may reach the loop around it.
+    """
+    task = asyncio.ensure_future(session)
+    try:
+        await asyncio.wait([task])
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        error = LinkError("cancelled") if task.cancelled() else task.exception()
+    errors = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
+    link_errors = [
+        one for one in errors if isinstance(one, LinkError | aiomqtt.MqttError | OSError)
+    ]
+    if error is not None and len(link_errors) < len(errors):
+        raise error
+    return link_errors
 
 
 def _is_network(error: BaseException) -> bool:
