@@ -122,8 +122,7 @@ async def test_only_what_is_available_is_read() -> None:
 
 
 async def test_an_energy_below_zero_is_no_reading() -> None:
-    with pytest.raises(InvalidValueError):
-        await reader(Registers(0xFFFF)).registers()
+    assert await reader(Registers(0xFFFF)).registers() == []
 
 
 async def test_there_is_no_profile_and_the_time_is_the_gateways() -> None:
