@@ -10,7 +10,7 @@ from quince.edge import cli
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.server import serve_wrapper
 from quince.firmware_sims.load import Household, Supply
-from quince.protocols.dlms.association import Password
+from quince.protocols.dlms.association.states import Password
 
 NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
 HOUSEHOLD = Household(seed=1)

@@ -10,9 +10,9 @@ import pytest
 from quince.firmware_sims.scenario import DlmsConfig, load_scenario, play
 from quince.model.clock import ScaledClock, SystemClock
 from quince.model.errors import InvalidValueError
-from quince.protocols.dlms import cosem
-from quince.protocols.dlms.apdu import decode_apdu
-from quince.protocols.dlms.reference import Ref
+from quince.protocols.dlms.apdu.reference import Ref
+from quince.protocols.dlms.apdu.services import decode_apdu
+from quince.protocols.dlms.cosem import objects as cosem
 
 START = datetime(2026, 5, 2, 6, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedReadError
+from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedError
 from quince.edge.readers import dlms
 from quince.edge.readers.counters import CounterStore
 from quince.edge.readers.dlms import DlmsLine, WithGmac, WithPassword, open_dlms
@@ -17,12 +17,12 @@ from quince.firmware_sims.load import Household, Supply, metered_wh
 from quince.model.errors import InvalidValueError, RemoteProtocolError
 from quince.model.interval import STEP
 from quince.model.quality import Quality
-from quince.protocols.dlms import cosem
-from quince.protocols.dlms.association import Password
-from quince.protocols.dlms.axdr import Data, Tag
+from quince.protocols.dlms.association.states import Password
+from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.encoding.axdr import Data, Tag
 from quince.protocols.dlms.errors import AuthenticationError, ServiceRefusedError
-from quince.protocols.dlms.protection import Gmac
-from quince.protocols.dlms.security import Keys, MemoryCounters
+from quince.protocols.dlms.security.protection import Gmac
+from quince.protocols.dlms.security.suite import Keys, MemoryCounters
 
 NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 5, 1, 6, 0, tzinfo=UTC)
@@ -144,7 +144,7 @@ class HourlyMeter(DlmsMeter):
 
 async def test_a_profile_of_another_period_is_not_taken_for_quarter_hours():
     async with session(meter(kind=HourlyMeter)) as reader:
-        with pytest.raises(UnsupportedReadError):
+        with pytest.raises(UnsupportedError):
             await reader.intervals(MIDNIGHT, MIDNIGHT + STEP)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedReadError
+from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedError
 from quince.edge.readers import modbus
 from quince.edge.readers.modbus import ModbusReader, load_profile, open_modbus
 from quince.firmware_sims.load import Household, Supply
@@ -128,7 +128,7 @@ async def test_an_energy_below_zero_is_no_reading() -> None:
 async def test_there_is_no_profile_and_the_time_is_the_gateways() -> None:
     session = reader(Registers(0))
     assert await session.clock() == NOW
-    with pytest.raises(UnsupportedReadError, match="m-1"):
+    with pytest.raises(UnsupportedError, match="m-1"):
         await session.intervals(NOW, NOW)
 
 

@@ -13,10 +13,10 @@ from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.push import send_last_gasp, send_power_up
 from quince.firmware_sims.load import Household, Supply
 from quince.model.event import EventKind, MeterEvent
-from quince.protocols.dlms import cosem
-from quince.protocols.dlms.apdu import EventNotification
-from quince.protocols.dlms.axdr import octet_string
-from quince.protocols.dlms.wrapper import WrapperLink
+from quince.protocols.dlms.apdu.services import EventNotification
+from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.encoding.axdr import octet_string
+from quince.protocols.dlms.links.wrapper import WrapperLink
 
 NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ from quince.firmware_sims.load import Household, Supply
 from quince.model.errors import InvalidValueError
 from quince.model.interval import STEP
 from quince.model.obis import Obis
-from quince.protocols.dlms import cosem
-from quince.protocols.dlms.axdr import Data, Tag, octet_string
-from quince.protocols.dlms.reference import Access, AccessResult, Ref
+from quince.protocols.dlms.apdu.reference import Access, AccessResult, Ref
+from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.encoding.axdr import Data, Tag, octet_string
 
 HOME = Household(seed=7)
 DAY = datetime(2025, 3, 2, 6, 0, tzinfo=UTC)  # midnight in El Salvador

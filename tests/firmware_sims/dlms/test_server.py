@@ -11,26 +11,26 @@ from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.push import send_last_gasp, send_power_up
 from quince.firmware_sims.dlms.server import serve_hdlc, serve_wrapper
 from quince.firmware_sims.load import Household, Supply
-from quince.protocols.dlms import cosem
-from quince.protocols.dlms.apdu import EventNotification, decode_apdu
-from quince.protocols.dlms.association import (
+from quince.protocols.dlms.apdu.reference import Access, Ref
+from quince.protocols.dlms.apdu.services import EventNotification, decode_apdu
+from quince.protocols.dlms.association.client import ClientAssociation
+from quince.protocols.dlms.association.session import Closed, MeterSession, SessionEvent
+from quince.protocols.dlms.association.states import (
     Associated,
     Authentication,
     NoSecurity,
     Password,
     Reply,
 )
-from quince.protocols.dlms.axdr import Data
-from quince.protocols.dlms.client import ClientAssociation
-from quince.protocols.dlms.hdlc import HdlcLink, Role
-from quince.protocols.dlms.hdlc_frame import HdlcAddress
-from quince.protocols.dlms.link import ApduReceived, Link
-from quince.protocols.dlms.protection import Gmac
-from quince.protocols.dlms.reference import Access, Ref
-from quince.protocols.dlms.security import Keys, MemoryCounters
-from quince.protocols.dlms.session import Closed, MeterSession, SessionEvent
-from quince.protocols.dlms.time import decode_date_time
-from quince.protocols.dlms.wrapper import WrapperLink
+from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.encoding.axdr import Data
+from quince.protocols.dlms.encoding.date_time import decode_date_time
+from quince.protocols.dlms.links.hdlc import HdlcLink, Role
+from quince.protocols.dlms.links.hdlc_frame import HdlcAddress
+from quince.protocols.dlms.links.link import ApduReceived, Link
+from quince.protocols.dlms.links.wrapper import WrapperLink
+from quince.protocols.dlms.security.protection import Gmac
+from quince.protocols.dlms.security.suite import Keys, MemoryCounters
 
 E = TypeVar("E", bound=SessionEvent)
 Serve = Callable[[DlmsMeter, str, int], Awaitable[asyncio.Server]]

@@ -8,24 +8,24 @@ from typing import TypeVar
 import pytest
 
 from quince.model.errors import RemoteProtocolError
-from quince.protocols.dlms.association import (
+from quince.protocols.dlms.apdu.reference import Access, AccessResult, Ref
+from quince.protocols.dlms.association.client import ClientAssociation
+from quince.protocols.dlms.association.server import ServerAssociation
+from quince.protocols.dlms.association.session import MeterSession, ServerSession, SessionEvent
+from quince.protocols.dlms.association.states import (
     Associated,
     Authentication,
     NoSecurity,
     Password,
     Reply,
 )
-from quince.protocols.dlms.axdr import Data
-from quince.protocols.dlms.client import ClientAssociation
-from quince.protocols.dlms.hdlc import HdlcLink, Role
-from quince.protocols.dlms.hdlc_frame import HdlcAddress
-from quince.protocols.dlms.link import Link
-from quince.protocols.dlms.protection import Gmac
-from quince.protocols.dlms.reference import Access, AccessResult, Ref
-from quince.protocols.dlms.security import Keys, MemoryCounters
-from quince.protocols.dlms.server import ServerAssociation
-from quince.protocols.dlms.session import MeterSession, ServerSession, SessionEvent
-from quince.protocols.dlms.wrapper import WrapperLink
+from quince.protocols.dlms.encoding.axdr import Data
+from quince.protocols.dlms.links.hdlc import HdlcLink, Role
+from quince.protocols.dlms.links.hdlc_frame import HdlcAddress
+from quince.protocols.dlms.links.link import Link
+from quince.protocols.dlms.links.wrapper import WrapperLink
+from quince.protocols.dlms.security.protection import Gmac
+from quince.protocols.dlms.security.suite import Keys, MemoryCounters
 
 E = TypeVar("E", bound=SessionEvent)
 KEYS = Keys(encryption=bytes(range(16)), authentication=bytes(range(0xD0, 0xE0)))

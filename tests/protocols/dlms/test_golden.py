@@ -8,19 +8,21 @@ from typing import Any
 import pytest
 
 from quince.model.errors import CodecError
-from quince.protocols.dlms import acse, axdr, cosem, initiate
-from quince.protocols.dlms.apdu import EventNotification, GetBlockResponse, decode_apdu
-from quince.protocols.dlms.hdlc_frame import FrameReader
-from quince.protocols.dlms.link import ApduReceived
-from quince.protocols.dlms.protection import (
+from quince.protocols.dlms.apdu import acse, initiate
+from quince.protocols.dlms.apdu.services import EventNotification, GetBlockResponse, decode_apdu
+from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.encoding import axdr
+from quince.protocols.dlms.encoding.date_time import decode_date_time
+from quince.protocols.dlms.links.hdlc_frame import FrameReader
+from quince.protocols.dlms.links.link import ApduReceived
+from quince.protocols.dlms.links.wrapper import WrapperLink
+from quince.protocols.dlms.security.protection import (
     GLO_INITIATE_REQUEST,
     GLO_INITIATE_RESPONSE,
     decode_envelope,
     decode_initiate_envelope,
 )
-from quince.protocols.dlms.security import Keys, unseal
-from quince.protocols.dlms.time import decode_date_time
-from quince.protocols.dlms.wrapper import WrapperLink
+from quince.protocols.dlms.security.suite import Keys, unseal
 
 METER_TITLE = b"MTR\x00\x00\x00\x00\x01"
 ACSE: dict[int, Callable[[bytes], object]] = {

@@ -8,15 +8,18 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from quince.model.errors import CodecError, QuinceError
-from quince.protocols.dlms import acse, axdr, cosem, initiate, protection, time
-from quince.protocols.dlms.apdu import decode_apdu
-from quince.protocols.dlms.association import NoSecurity
-from quince.protocols.dlms.client import ClientAssociation
-from quince.protocols.dlms.hdlc_frame import FrameReader, check_sequence, decode_frame
-from quince.protocols.dlms.reference import AccessResult, Ref
-from quince.protocols.dlms.security import Keys, unseal
-from quince.protocols.dlms.server import ServerAssociation
-from quince.protocols.dlms.wrapper import WrapperLink
+from quince.protocols.dlms.apdu import acse, initiate
+from quince.protocols.dlms.apdu.reference import AccessResult, Ref
+from quince.protocols.dlms.apdu.services import decode_apdu
+from quince.protocols.dlms.association.client import ClientAssociation
+from quince.protocols.dlms.association.server import ServerAssociation
+from quince.protocols.dlms.association.states import NoSecurity
+from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.encoding import axdr, date_time as time
+from quince.protocols.dlms.links.hdlc_frame import FrameReader, check_sequence, decode_frame
+from quince.protocols.dlms.links.wrapper import WrapperLink
+from quince.protocols.dlms.security import protection
+from quince.protocols.dlms.security.suite import Keys, unseal
 
 KEYS = Keys(encryption=bytes(16), authentication=bytes(16))
 COLUMNS = (cosem.Column(ref=cosem.CLOCK_TIME), cosem.Column(ref=cosem.ACTIVE_IMPORT))

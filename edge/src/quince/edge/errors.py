@@ -35,7 +35,7 @@ class OutboxFullError(OutboxError):
     code: ClassVar[str] = "outbox_full"
 
 
-class UnsupportedReadError(QuinceError):
+class UnsupportedError(QuinceError):
     """The meter cannot be asked this: it keeps no profile, or has no clock to set."""
 
-    code: ClassVar[str] = "unsupported_read"
+    code: ClassVar[str] = "unsupported"

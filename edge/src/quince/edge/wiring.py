@@ -38,8 +38,8 @@ from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError
 from quince.model.event import MeterEvent
 from quince.model.rng import Rng
-from quince.protocols.dlms.association import Password
-from quince.protocols.dlms.security import Keys
+from quince.protocols.dlms.association.states import Password
+from quince.protocols.dlms.security.suite import Keys
 from quince.protocols.gateway.messages import Content
 from quince.protocols.gateway.topics import GatewayAddress, Lane
 

@@ -19,9 +19,9 @@ from quince.firmware_sims.modbus.meter import ModbusMeter
 from quince.firmware_sims.optical.meter import OpticalMeter
 from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError
-from quince.protocols.dlms.association import Authentication, Password
-from quince.protocols.dlms.protection import Gmac
-from quince.protocols.dlms.security import Keys, MemoryCounters
+from quince.protocols.dlms.association.states import Authentication, Password
+from quince.protocols.dlms.security.protection import Gmac
+from quince.protocols.dlms.security.suite import Keys, MemoryCounters
 from quince.protocols.modbus.profiles import parse_profile
 
 log = structlog.get_logger()

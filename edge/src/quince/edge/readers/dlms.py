@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedReadError
+from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedError
 from quince.edge.readers.counters import CounterStore, key_id
 from quince.edge.readers.reader import ProfilePiece
 from quince.edge.transports import Transport, open_transport
@@ -22,19 +22,19 @@ from quince.model.interval import ENERGY_MAX, STEP, STEP_S, IntervalSeries, Regi
 from quince.model.obis import ACTIVE_IMPORT_INTERVAL, ACTIVE_IMPORT_REGISTER
 from quince.model.quality import Quality
 from quince.model.rng import Rng
-from quince.protocols.dlms import cosem
-from quince.protocols.dlms.association import Associated, Authentication, Password, Reply
-from quince.protocols.dlms.axdr import Data
-from quince.protocols.dlms.client import ClientAssociation
+from quince.protocols.dlms.apdu.reference import Access, Ref
+from quince.protocols.dlms.association.client import ClientAssociation
+from quince.protocols.dlms.association.session import Closed, MeterSession
+from quince.protocols.dlms.association.states import Associated, Authentication, Password, Reply
+from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.encoding.axdr import Data
 from quince.protocols.dlms.errors import ServiceRefusedError
-from quince.protocols.dlms.hdlc import HdlcLink, Role
-from quince.protocols.dlms.hdlc_frame import HdlcAddress
-from quince.protocols.dlms.link import Link
-from quince.protocols.dlms.protection import Gmac
-from quince.protocols.dlms.reference import Access, Ref
-from quince.protocols.dlms.security import Keys
-from quince.protocols.dlms.session import Closed, MeterSession
-from quince.protocols.dlms.wrapper import WrapperLink
+from quince.protocols.dlms.links.hdlc import HdlcLink, Role
+from quince.protocols.dlms.links.hdlc_frame import HdlcAddress
+from quince.protocols.dlms.links.link import Link
+from quince.protocols.dlms.links.wrapper import WrapperLink
+from quince.protocols.dlms.security.protection import Gmac
+from quince.protocols.dlms.security.suite import Keys
 
 log = structlog.get_logger()
 
@@ -141,7 +141,7 @@ class DlmsReader:
         period_s = (await self._get(cosem.PROFILE_PERIOD)).as_int()
         refs = [column.ref for column in columns]
         if period_s != STEP_S or cosem.ACTIVE_IMPORT not in refs:
-            raise UnsupportedReadError(
+            raise UnsupportedError(
                 f"the profile has no active-import register every {STEP_S} s"
             )
         return _Layout(

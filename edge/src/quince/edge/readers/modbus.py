@@ -11,7 +11,7 @@ from typing import NoReturn, Protocol
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 
-from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedReadError
+from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedError
 from quince.edge.transports.address import host_and_port
 from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError, RemoteProtocolError
@@ -68,8 +68,8 @@ class ModbusReader:
         return readings
 
     async def intervals(self, start_utc: datetime, end_utc: datetime) -> NoReturn:
-        """Raise UnsupportedReadError: there is no load profile to read."""
-        raise UnsupportedReadError(f"{self._meter_id}: no profile for {start_utc}..{end_utc}")
+        """Raise UnsupportedError: there is no load profile to read."""
+        raise UnsupportedError(f"{self._meter_id}: no profile for {start_utc}..{end_utc}")
 
 
 class PymodbusPort:

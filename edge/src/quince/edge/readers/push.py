@@ -15,11 +15,11 @@ from quince.model.clock import Clock
 from quince.model.errors import CodecError, QuinceError
 from quince.model.event import EventKind, MeterEvent
 from quince.model.quality import Quality
-from quince.protocols.dlms import cosem
-from quince.protocols.dlms.apdu import EventNotification, decode_apdu
-from quince.protocols.dlms.link import ApduReceived
-from quince.protocols.dlms.time import decode_date_time
-from quince.protocols.dlms.wrapper import WrapperLink
+from quince.protocols.dlms.apdu.services import EventNotification, decode_apdu
+from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.encoding.date_time import decode_date_time
+from quince.protocols.dlms.links.link import ApduReceived
+from quince.protocols.dlms.links.wrapper import WrapperLink
 
 log = structlog.get_logger()
 

@@ -29,6 +29,6 @@ class Reader(Protocol):
     async def intervals(self, start_utc: datetime, end_utc: datetime) -> ProfilePiece:
         """Return every interval of [start_utc, end_utc), MISSING where the meter has none.
 
-        UnsupportedReadError for a meter that keeps no profile.
+        UnsupportedError for a meter that keeps no profile.
         """
         ...

@@ -12,11 +12,11 @@ from quince.model.errors import CodecError, InvalidValueError
 from quince.model.interval import SLOTS_PER_DAY, STEP, STEP_S, floor_boundary
 from quince.model.obis import Obis
 from quince.model.rng import Rng
-from quince.protocols.dlms import cosem
-from quince.protocols.dlms.association import Authentication, NoSecurity
-from quince.protocols.dlms.axdr import Data, Tag, array, octet_string, structure
-from quince.protocols.dlms.reference import Access, AccessResult, Ref
-from quince.protocols.dlms.time import encode_date_time
+from quince.protocols.dlms.apdu.reference import Access, AccessResult, Ref
+from quince.protocols.dlms.association.states import Authentication, NoSecurity
+from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.encoding.axdr import Data, Tag, array, octet_string, structure
+from quince.protocols.dlms.encoding.date_time import encode_date_time
 
 _LOGICAL_NAME = 1
 _REGISTER_VALUES = 2**32  # a double-long-unsigned register rolls over, as real ones do

@@ -4,11 +4,11 @@ import asyncio
 from contextlib import suppress
 
 from quince.firmware_sims.dlms.meter import DlmsMeter
-from quince.protocols.dlms import cosem
-from quince.protocols.dlms.apdu import EventNotification
-from quince.protocols.dlms.axdr import octet_string
-from quince.protocols.dlms.reference import Ref
-from quince.protocols.dlms.wrapper import WrapperLink
+from quince.protocols.dlms.apdu.reference import Ref
+from quince.protocols.dlms.apdu.services import EventNotification
+from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.encoding.axdr import octet_string
+from quince.protocols.dlms.links.wrapper import WrapperLink
 
 # As MX382 meters number themselves and their head-end.
 _METER_PORT, _HEADEND_PORT = 0x67, 0x66

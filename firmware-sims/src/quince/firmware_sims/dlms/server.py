@@ -7,12 +7,12 @@ import structlog
 
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.model.errors import QuinceError
-from quince.protocols.dlms.hdlc import HdlcLink, Role
-from quince.protocols.dlms.hdlc_frame import HdlcAddress
-from quince.protocols.dlms.link import Link
-from quince.protocols.dlms.server import ServerAssociation
-from quince.protocols.dlms.session import ServerSession
-from quince.protocols.dlms.wrapper import MANAGEMENT_LOGICAL_DEVICE, WrapperLink
+from quince.protocols.dlms.association.server import ServerAssociation
+from quince.protocols.dlms.association.session import ServerSession
+from quince.protocols.dlms.links.hdlc import HdlcLink, Role
+from quince.protocols.dlms.links.hdlc_frame import HdlcAddress
+from quince.protocols.dlms.links.link import Link
+from quince.protocols.dlms.links.wrapper import MANAGEMENT_LOGICAL_DEVICE, WrapperLink
 
 log = structlog.get_logger()
 

@@ -1,8 +1,8 @@
 """DLMS/COSEM, client and server, without I/O: octets in, events and octets out.
 
-Reading order: reader, axdr, time; the APDUs (reference, apdu, ber, acse, initiate); what protects
-them (security, protection); association, client, server; the links (link, wrapper, hdlc_frame,
-hdlc); what the objects say (cosem); and session, which joins a link and an association.
+Reading order, from the line to the meaning: `links` (wrapper, HDLC) carry APDUs; `security` opens
+and seals them; `apdu` holds them as values, on `encoding` (A-XDR, BER, dates); `association` says
+who may ask and matches answers to questions; `cosem` knows what a meter's objects say.
 
 Law: whatever octets arrive, a decoder returns a value or raises CodecError, in bounded time and
 memory.

@@ -1,0 +1,1 @@
+"""The two sides' conversation: who may ask, what is under way, what it means."""

@@ -1,0 +1,1 @@
+"""What the objects of a meter say and can be told."""

@@ -1,0 +1,1 @@
+"""Octets to typed values and back: A-XDR, BER, dates."""

@@ -1,0 +1,1 @@
+"""How APDUs travel: the wrapper over TCP and UDP, HDLC over serial lines."""

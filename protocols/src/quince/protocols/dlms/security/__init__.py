@@ -1,0 +1,1 @@
+"""Keys, counters, and what is sealed under them."""
