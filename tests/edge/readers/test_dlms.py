@@ -10,7 +10,7 @@ import pytest
 from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedError
 from quince.edge.readers import dlms
 from quince.edge.readers.counters import CounterStore
-from quince.edge.readers.dlms import DlmsLine, WithGmac, WithPassword, open_dlms
+from quince.edge.readers.dlms_line import DlmsLine, WithGmac, WithPassword, open_dlms
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.server import serve_hdlc, serve_wrapper
 from quince.firmware_sims.load import Household, Supply, metered_wh

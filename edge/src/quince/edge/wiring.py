@@ -21,7 +21,7 @@ from quince.edge.config import (
 )
 from quince.edge.outbox.store import Outbox, Round
 from quince.edge.readers.counters import CounterStore
-from quince.edge.readers.dlms import (
+from quince.edge.readers.dlms_line import (
     Authenticate,
     DlmsLine,
     WithGmac,

@@ -5,42 +5,30 @@ between two neighbouring rows. Where a row is missing, both its intervals are.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 
-from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedError
-from quince.edge.readers.counters import CounterStore, key_id
+from quince.edge.errors import ReadTimeoutError, UnsupportedError
 from quince.edge.readers.reader import ProfilePiece
-from quince.edge.transports import Transport, open_transport
+from quince.edge.transports import Transport
 from quince.model.errors import CodecError, RemoteProtocolError
 from quince.model.interval import ENERGY_MAX, STEP, STEP_S, IntervalSeries, RegisterReading
 from quince.model.obis import ACTIVE_IMPORT_INTERVAL, ACTIVE_IMPORT_REGISTER
 from quince.model.quality import Quality
-from quince.model.rng import Rng
 from quince.protocols.dlms.apdu.reference import Access, Ref
-from quince.protocols.dlms.association.client import ClientAssociation
 from quince.protocols.dlms.association.session import Closed, MeterSession
-from quince.protocols.dlms.association.states import Associated, Authentication, Password, Reply
+from quince.protocols.dlms.association.states import Associated, Reply
 from quince.protocols.dlms.cosem import objects as cosem
 from quince.protocols.dlms.encoding.axdr import Data
-from quince.protocols.dlms.errors import ServiceRefusedError
-from quince.protocols.dlms.links.hdlc import HdlcLink, Role
-from quince.protocols.dlms.links.hdlc_frame import HdlcAddress
-from quince.protocols.dlms.links.link import Link
-from quince.protocols.dlms.links.wrapper import WrapperLink
-from quince.protocols.dlms.security.protection import Gmac
-from quince.protocols.dlms.security.suite import Keys
 
 log = structlog.get_logger()
 
 ANSWER_S_MAX = 5.0  # meters think for a second or two; what takes longer is repeated or given up
 EXCHANGE_S_MAX = 120.0  # a day's profile in 128-octet frames takes seconds; noise takes for ever
-HDLC_SCHEME = "hdlc+tcp://"
 # What makes the border of an interval unsure, whichever of its two rows says it.
 _CLOCK_FLAGS = Quality.CLOCK_INVALID | Quality.CLOCK_DOUBTFUL
 
@@ -141,9 +129,7 @@ class DlmsReader:
         period_s = (await self._get(cosem.PROFILE_PERIOD)).as_int()
         refs = [column.ref for column in columns]
         if period_s != STEP_S or cosem.ACTIVE_IMPORT not in refs:
-            raise UnsupportedError(
-                f"the profile has no active-import register every {STEP_S} s"
-            )
+            raise UnsupportedError(f"the profile has no active-import register every {STEP_S} s")
         return _Layout(
             columns=columns,
             register=refs.index(cosem.ACTIVE_IMPORT),
@@ -209,99 +195,3 @@ def _growth(before: _Register | None, after: _Register | None) -> tuple[int | No
     if before is None or after is None or not 0 <= after[0] - before[0] <= ENERGY_MAX:
         return None, Quality.MISSING
     return after[0] - before[0], after[1] | before[1] & _CLOCK_FLAGS
-
-
-class Authenticate(Protocol):
-    """How a session proves who we are."""
-
-    def begin(self) -> Authentication:
-        """Return what one session needs."""
-        ...
-
-    def heed(self, refusal: ServiceRefusedError) -> None:
-        """Take what a refused session taught."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class WithPassword:
-    """Low-level security: the same password every time."""
-
-    password: Password
-
-    def begin(self) -> Authentication:
-        """Return the password."""
-        return self.password
-
-    def heed(self, refusal: ServiceRefusedError) -> None:
-        """Learn nothing: a password does not count."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithGmac:
-    """High-level security: the keys, and counters of its own for each session."""
-
-    counters: CounterStore
-    system_title: bytes
-    keys: Keys
-
-    def begin(self) -> Authentication:
-        """Return the keys with a fresh block of counters."""
-        counters = self.counters.of(self._key_id)
-        return Gmac(system_title=self.system_title, keys=self.keys, counters=counters)
-
-    def heed(self, refusal: ServiceRefusedError) -> None:
-        """Go on from the counter the meter expects: ours were lost, or another gateway's."""
-        expected = refusal.expected_counter
-        if expected is not None and self.counters.catch_up(self._key_id, expected):
-            log.warning("invocation_counter_caught_up", expected=expected)
-
-    @property
-    def _key_id(self) -> bytes:
-        return key_id(self.system_title, self.keys.encryption)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DlmsLine:
-    """Where a meter is: `tcp://…` (wrapper) or `hdlc+tcp://…`, and its addresses there."""
-
-    url: str
-    client_sap: int
-    server_sap: int
-    physical_address: int | None = None
-    address_octets: int | None = None
-
-    def link(self) -> Link:
-        """Return the client's end of the link; InvalidValueError if an address cannot be."""
-        if not self.url.startswith(HDLC_SCHEME):
-            return WrapperLink(own_port=self.client_sap, peer_port=self.server_sap)
-        server = HdlcAddress(
-            upper=self.server_sap, lower=self.physical_address, size=self.address_octets or 0
-        )
-        return HdlcLink(
-            Role.CLIENT,
-            client=HdlcAddress(upper=self.client_sap),
-            server=server,
-            information_octets_max=1024,
-        )
-
-
-@asynccontextmanager
-async def open_dlms(
-    line: DlmsLine, *, meter_id: str, authenticate: Authenticate, utc_offset_min: int, rng: Rng
-) -> AsyncIterator[DlmsReader]:
-    """Open an association with the meter on `line`."""
-    link = line.link()
-    transport = await open_transport(line.url.replace(HDLC_SCHEME, "tcp://", 1))
-    session = MeterSession(link, ClientAssociation(authenticate.begin(), rng=rng))
-    reader = DlmsReader(transport, session, meter_id=meter_id, utc_offset_min=utc_offset_min)
-    try:
-        await reader.associate()
-        yield reader
-        with suppress(TransportError, RemoteProtocolError):
-            await reader.release()
-    except ServiceRefusedError as refusal:
-        authenticate.heed(refusal)
-        raise
-    finally:
-        await transport.aclose()

@@ -1,7 +1,9 @@
-"""What the agent asks of any meter, whatever it speaks."""
+"""What the gateway asks of any meter, whatever it speaks: to be read, and to be told."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from quince.model.interval import IntervalSeries, RegisterReading
@@ -15,8 +17,25 @@ class ProfilePiece:
     readings: tuple[RegisterReading, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who a meter says it is; an empty text where its protocol does not tell."""
+
+    serial: str
+    maker: str = ""
+    model: str = ""
+    firmware: str = ""
+
+
 class Reader(Protocol):
-    """One session with one meter; an async context manager opens and closes it."""
+    """One session with one meter; an async context manager opens and closes it.
+
+    UnsupportedError from any of them: this meter, or its protocol, has no such thing.
+    """
+
+    async def identify(self) -> Identity:
+        """Return who the meter says it is."""
+        ...
 
     async def clock(self) -> datetime:
         """Return the meter's own time, in UTC; the gateway's for a meter that has none."""
@@ -27,8 +46,52 @@ class Reader(Protocol):
         ...
 
     async def intervals(self, start_utc: datetime, end_utc: datetime) -> ProfilePiece:
-        """Return every interval of [start_utc, end_utc), MISSING where the meter has none.
+        """Return every interval of [start_utc, end_utc), MISSING where the meter has none."""
+        ...
 
-        UnsupportedError for a meter that keeps no profile.
-        """
+
+class SupplyState(StrEnum):
+    """What a meter's switch does for the premise."""
+
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    READY = "ready"  # the customer may push the button
+
+
+class MeterKey(StrEnum):
+    """Which of a meter's keys."""
+
+    ENCRYPTION = "encryption"
+    AUTHENTICATION = "authentication"
+    MASTER = "master"
+
+
+Progress = Callable[[int, int], None]  # blocks done, blocks in all
+
+
+class Controller(Protocol):
+    """What a session can tell a meter. UnsupportedError where it has no such thing."""
+
+    async def set_clock(self, to_utc: datetime) -> None:
+        """Set the meter's clock."""
+        ...
+
+    async def supply_state(self) -> SupplyState:
+        """Return what the switch does now."""
+        ...
+
+    async def switch_supply(self, *, on: bool) -> None:
+        """Connect or disconnect the premise."""
+        ...
+
+    async def transfer_firmware(self, image: bytes, identifier: str, progress: Progress) -> None:
+        """Bring an image to the meter, whole and verified; go on where an earlier try ended."""
+        ...
+
+    async def activate_firmware(self) -> None:
+        """Let the meter start the verified image; it ends the session."""
+        ...
+
+    async def change_key(self, key: MeterKey, new: bytes) -> None:
+        """Replace one of the meter's keys by `new`, wrapped under its master key."""
         ...
