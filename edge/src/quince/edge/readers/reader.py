@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NoReturn, Protocol
 
+from quince.edge.errors import UnsupportedError
 from quince.model.interval import IntervalSeries, RegisterReading
 
 
@@ -95,3 +96,39 @@ class Controller(Protocol):
     async def change_key(self, key: MeterKey, new: bytes) -> None:
         """Replace one of the meter's keys by `new`, wrapped under its master key."""
         ...
+
+
+class ReadOnly:
+    """A Controller of meters, or protocols, that cannot be told anything: all is refused.
+
+    A reader that can be told some of it overrides just that.
+    """
+
+    async def set_clock(self, to_utc: datetime) -> None:
+        """Refuse."""
+        self._refuse(f"a clock to set to {to_utc}")
+
+    async def supply_state(self) -> SupplyState:
+        """Refuse."""
+        self._refuse("a switch")
+
+    async def switch_supply(self, *, on: bool) -> None:
+        """Refuse."""
+        self._refuse(f"a switch to turn {'on' if on else 'off'}")
+
+    async def transfer_firmware(self, image: bytes, identifier: str, progress: Progress) -> None:
+        """Refuse."""
+        del image, progress
+        self._refuse(f"room for firmware {identifier}")
+
+    async def activate_firmware(self) -> None:
+        """Refuse."""
+        self._refuse("firmware to activate")
+
+    async def change_key(self, key: MeterKey, new: bytes) -> None:
+        """Refuse."""
+        del new
+        self._refuse(f"a {key} key to change")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise UnsupportedError(f"{type(self).__name__}: no {what}")
