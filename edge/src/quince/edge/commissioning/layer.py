@@ -1,0 +1,28 @@
+"""One layer of a frame as a technician reads it: a name, what its fields say, what it carries."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A named stretch of octets; `fields` are (label, text) in the order they travel."""
+
+    name: str
+    fields: tuple[tuple[str, str], ...] = ()
+    inner: tuple["Layer", ...] = ()
+
+
+def render(layer: Layer) -> str:
+    """Return the layer and all it carries as indented lines."""
+    return "\n".join(_lines(layer, 0))
+
+
+def _lines(layer: Layer, depth: int) -> Iterator[str]:
+    indent = "  " * depth
+    yield indent + layer.name
+    width = max((len(label) for label, _text in layer.fields), default=0)
+    for label, text in layer.fields:
+        yield f"{indent}  {label:<{width}}  {text}".rstrip()
+    for inner in layer.inner:
+        yield from _lines(inner, depth + 1)
