@@ -19,6 +19,9 @@ from quince.model.quality import Quality
 # A sample this late still tells its quarter-hour, and says so; later than that it tells nothing.
 SKEW_FLAGGED = timedelta(seconds=5)
 SKEW_MAX = timedelta(seconds=60)
+# Only a thousandth of what a register counts in all may pass by a rollover in a quarter-hour: a
+# register that was set to 0 while it was far from its end has not rolled over.
+_ROLLOVER_PARTS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +45,17 @@ class Sample:
         return timedelta(0) <= self.skew <= SKEW_MAX
 
 
-def interval_between(before: Sample | None, after: Sample) -> IntervalSeries | None:
+def interval_between(
+    before: Sample | None, after: Sample, *, rolls_over_at: int | None
+) -> IntervalSeries | None:
     """Return the interval two neighbouring samples enclose, None where they enclose none.
 
-    A register that went backwards (exchange, reset, rollover) or leapt encloses none either.
+    A register that went backwards (exchange, reset) or leapt encloses none either. One that is
+    known to begin again at `rolls_over_at` may have done so between the two.
     """
     if before is None or before.boundary_utc + STEP != after.boundary_utc:
         return None
-    energy = after.reading.value - before.reading.value
+    energy = _growth(before.reading.value, after.reading.value, rolls_over_at)
     if not 0 <= energy <= ENERGY_MAX:
         return None
     late = max(before.skew, after.skew) > SKEW_FLAGGED
@@ -60,3 +66,11 @@ def interval_between(before: Sample | None, after: Sample) -> IntervalSeries | N
         values=(energy,),
         quality=(Quality.SAMPLED_LATE if late else Quality.GOOD,),
     )
+
+
+def _growth(before: int, after: int, rolls_over_at: int | None) -> int:
+    """Return by how much a register grew; below zero if it went backwards."""
+    if rolls_over_at is None or not after < before < rolls_over_at:
+        return after - before
+    rolled_over = after + rolls_over_at - before
+    return rolled_over if rolled_over * _ROLLOVER_PARTS <= rolls_over_at else after - before

@@ -1,1 +1,1 @@
-"""A simulated Modbus meter behind a TCP gateway."""
+"""Simulated Modbus meters of any profile, on every kind of line, good or bad."""

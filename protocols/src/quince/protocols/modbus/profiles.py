@@ -1,201 +1,137 @@
-"""A meter's register map as a value, read from TOML.
-
-A profile names the meter, its points, and what the meter tolerates:
-
-    name = "Schneider Electric iEM3155"
-    hole_max = 0        # registers a block read may cross that belong to no point
-    block_max = 125     # registers per read
-
-    [[points]]
-    obis = "1-0:1.8.0"
-    address = 3203      # as it travels in the request: the first register is 0
-    table = "holding"   # or "input"
-    type = "int64"
-    order = "ABCD"      # octets as they travel, A the most significant; CDAB swaps the words
-    unit = "Wh"
-
-Law: a mistake raises InvalidValueError naming field and value; nothing is guessed.
-"""
+"""A kind of Modbus meter as a value: its points, what it tolerates, and what it was proven with."""
 
 import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, TypeVar
 
 from quince.model.errors import InvalidValueError
 from quince.model.obis import Obis
+from quince.protocols.modbus.points import ADDRESS_MAX, Point, Table
+from quince.protocols.modbus.quality import Quality, Rule
+from quince.protocols.modbus.registers import REGISTER_MAX
+from quince.protocols.modbus.sunspec import METER_MODELS
 
-ADDRESS_MAX = 65_535
 READ_REGISTERS_MAX = 125  # the protocol's limit for one read
-POWER_OF_TEN = {"Wh": 0, "kWh": 3, "MWh": 6, "varh": 0, "kvarh": 3, "Mvarh": 6}
-_SCALE_MAX = 9
+GAP_MS_MAX = 1000  # no meter needs a second to listen again
+POINTS_MAX = 256
+_MATCHES_MAX = 32
 
 
-class Table(StrEnum):
-    """Which of the two register tables."""
+class TransformerSide(StrEnum):
+    """What the registers count: what flowed in the line, or in the transformers' other winding."""
 
-    HOLDING = "holding"
-    INPUT = "input"
-
-
-class NumberType(StrEnum):
-    """How a number stands in its registers."""
-
-    UINT16 = "uint16"
-    INT16 = "int16"
-    UINT32 = "uint32"
-    INT32 = "int32"
-    UINT64 = "uint64"
-    INT64 = "int64"
-    FLOAT32 = "float32"
-    FLOAT64 = "float64"
-
-    @property
-    def bits(self) -> int:
-        """The number's width."""
-        return int(self[-2:])
-
-    @property
-    def registers(self) -> int:
-        """How many 16-bit registers it takes."""
-        return self.bits // 16
-
-
-class Order(StrEnum):
-    """The octets' order on the wire, A the most significant of a 32-bit number."""
-
-    ABCD = "ABCD"
-    CDAB = "CDAB"
-    BADC = "BADC"
-    DCBA = "DCBA"
-
-    @property
-    def words_swapped(self) -> bool:
-        """Whether the least significant register comes first."""
-        return self in (Order.CDAB, Order.DCBA)
-
-    @property
-    def octets_swapped(self) -> bool:
-        """Whether the less significant octet comes first in each register."""
-        return self in (Order.BADC, Order.DCBA)
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """One quantity: its registers hold a number that times 10**scale is in `unit`."""
+class Source:
+    """Where the addresses and units are from, and under which licence; what is from memory."""
 
-    obis: Obis
-    address: int
-    table: Table
-    type: NumberType
-    order: Order
-    unit: str
-    scale: int
+    addresses: str
+    licence: str
+    from_memory: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.address <= ADDRESS_MAX - self.type.registers + 1:
-            raise InvalidValueError("point.address", self.address, f"0..{ADDRESS_MAX}")
-        if self.unit not in POWER_OF_TEN:
-            raise InvalidValueError("point.unit", self.unit, f"one of {', '.join(POWER_OF_TEN)}")
-        if abs(self.scale) > _SCALE_MAX:
-            raise InvalidValueError("point.scale", self.scale, f"within ±{_SCALE_MAX}")
+        for field, text in (("addresses", self.addresses), ("licence", self.licence)):
+            if not text:
+                raise InvalidValueError(f"source.{field}", text, "must be said")
 
-    @property
-    def end(self) -> int:
-        """The address after the last register."""
-        return self.address + self.type.registers
 
-    @property
-    def exponent(self) -> int:
-        """The power of ten that takes the number to its unit at scaler 0."""
-        return self.scale + POWER_OF_TEN[self.unit]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A register by which the meter says what it is: an unsigned 16-bit code, one of `values`."""
+
+    table: Table
+    address: int
+    values: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.address <= ADDRESS_MAX:
+            raise InvalidValueError("match.address", self.address, f"0..{ADDRESS_MAX}")
+        if not 1 <= len(self.values) <= _MATCHES_MAX:
+            raise InvalidValueError("match.values", self.values, f"1..{_MATCHES_MAX} of them")
+        for value in self.values:
+            if not 0 <= value <= REGISTER_MAX:
+                raise InvalidValueError("match.values", value, "a register has 16 bits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModbusProfile:
-    """One kind of meter; no quantity stands in it twice."""
+    """One kind of meter; no quantity stands in it twice.
+
+    `gap_ms` is how long the meter wants silence before a request. With a `sunspec_model` the
+    addresses count from that model's first register, wherever the meter has it.
+    """
 
     name: str
+    source: Source
     points: tuple[Point, ...]
-    hole_max: int
-    block_max: int
+    quality: Quality
+    hole_max: int = 0
+    block_max: int = READ_REGISTERS_MAX
+    gap_ms: int = 0
+    transformer_side: TransformerSide = TransformerSide.PRIMARY
+    match: Match | None = None
+    sunspec_model: int | None = None
 
     def __post_init__(self) -> None:
         if re.fullmatch(r"[ -~]{1,80}", self.name) is None:
-            raise InvalidValueError("name", self.name, "1..80 printable characters")
-        widest = max((point.type.registers for point in self.points), default=1)
+            raise InvalidValueError("name", self.name[:80], "1..80 printable characters")
+        self._check_limits()
+        self._check_points()
+        if (missing := set(Rule) - set(self.quality)) != set():
+            raise InvalidValueError("quality", ", ".join(sorted(missing)), "must be answered")
+        if self.sunspec_model is None:
+            return
+        if self.sunspec_model not in METER_MODELS:
+            known = ", ".join(str(model) for model in METER_MODELS)
+            raise InvalidValueError("sunspec_model", self.sunspec_model, f"one of {known}")
+        length = METER_MODELS[self.sunspec_model]
+        if any(point.end > length or point.table is Table.INPUT for point in self.points):
+            raise InvalidValueError("points", self.sunspec_model, f"{length} holding registers")
+
+    def _check_limits(self) -> None:
+        widest = max((point.end - point.begin for point in self.points), default=1)
         if not widest <= self.block_max <= READ_REGISTERS_MAX:
             raise InvalidValueError("block_max", self.block_max, f"{widest}..{READ_REGISTERS_MAX}")
         if not 0 <= self.hole_max <= READ_REGISTERS_MAX:
             raise InvalidValueError("hole_max", self.hole_max, f"0..{READ_REGISTERS_MAX}")
-        if not self.points:
-            raise InvalidValueError("points", (), "at least one")
+        if not 0 <= self.gap_ms <= GAP_MS_MAX:
+            raise InvalidValueError("gap_ms", self.gap_ms, f"0..{GAP_MS_MAX}")
+
+    def _check_points(self) -> None:
+        if not 1 <= len(self.points) <= POINTS_MAX:
+            raise InvalidValueError("points", len(self.points), f"1..{POINTS_MAX} of them")
         seen: set[Obis] = set()
         for point in self.points:
             if point.obis in seen:
                 raise InvalidValueError("point.obis", str(point.obis), "named twice")
             seen.add(point.obis)
 
+    @property
+    def energies(self) -> tuple[Point, ...]:
+        """The cumulative registers: what is billed."""
+        return tuple(point for point in self.points if not point.momentary)
 
-def parse_profile(text: str) -> ModbusProfile:
-    """Read a profile; InvalidValueError names the first field that is wrong."""
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidValueError("profile", text[:40], str(error)) from error
-    table = _Fields("profile", document)
-    profile = ModbusProfile(
-        name=table.take("name", str),
-        points=tuple(_point(point) for point in table.take("points", list)),
-        hole_max=table.take("hole_max", int, 0),
-        block_max=table.take("block_max", int, READ_REGISTERS_MAX),
-    )
-    table.refuse_rest()
-    return profile
+    @property
+    def momentaries(self) -> tuple[Point, ...]:
+        """Power, voltage, current …: what a technician looks at."""
+        return tuple(point for point in self.points if point.momentary)
 
+    def moved(self, base: int) -> "ModbusProfile":
+        """Return the profile with every address `base` higher, no longer one of a SunSpec model.
 
-def _point(document: object) -> Point:
-    if not isinstance(document, dict):
-        raise InvalidValueError("points", document, "expected a table")
-    table = _Fields("point", document)
-    point = Point(
-        obis=Obis.parse(table.take("obis", str)),
-        address=table.take("address", int),
-        table=table.choose("table", Table),
-        type=table.choose("type", NumberType),
-        order=table.choose("order", Order),
-        unit=table.take("unit", str),
-        scale=table.take("scale", int, 0),
-    )
-    table.refuse_rest()
-    return point
-
-
-_Taken = TypeVar("_Taken", str, int, list[Any])
-_Choice = TypeVar("_Choice", bound=StrEnum)
-
-
-class _Fields:
-    """A TOML table whose fields are taken one by one, so that what is left over is a mistake."""
-
-    def __init__(self, name: str, table: Mapping[str, object]) -> None:
-        self._name = name
-        self._rest = dict(table)
-
-    def take(self, field: str, kind: type[_Taken], default: _Taken | None = None) -> _Taken:
-        value = self._rest.pop(field, default)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise InvalidValueError(f"{self._name}.{field}", value, f"expected {kind.__name__}")
-        return value
-
-    def choose(self, field: str, choices: type[_Choice]) -> _Choice:
-        value = self.take(field, str)
-        if value not in {choice.value for choice in choices}:
-            raise InvalidValueError(f"{self._name}.{field}", value, f"one of {', '.join(choices)}")
-        return choices(value)
-
-    def refuse_rest(self) -> None:
-        for field, value in self._rest.items():
-            raise InvalidValueError(f"{self._name}.{field}", value, "no such field")
+        InvalidValueError if that leaves the address space.
+        """
+        points = tuple(
+            replace(
+                point,
+                address=point.address + base,
+                scale_register=None
+                if point.scale_register is None
+                else point.scale_register + base,
+            )
+            for point in self.points
+        )
+        return replace(self, points=points, sunspec_model=None)

@@ -1,0 +1,1 @@
+"""The Modbus meters that are shipped: a profile each, the profiles' schema, and the catalogue."""
