@@ -9,23 +9,27 @@ from pathlib import Path
 
 import pytest
 
-from quince.edge.errors import ReadTimeoutError
-from quince.edge.readers import optical
-from quince.edge.readers.optical import OpticalReader, Session, open_optical
+from quince.edge.errors import ReadTimeoutError, UnsupportedError
+from quince.edge.readers import optical_session
+from quince.edge.readers.optical import OpticalReader, open_optical
+from quince.edge.readers.optical_session import Dialect, OpticalLine, Session
+from quince.edge.readers.reader import Identity
 from quince.edge.transports import open_transport
 from quince.firmware_sims.load import Household, Supply, metered_wh
+from quince.firmware_sims.optical.faults import Faults
+from quince.firmware_sims.optical.memory import Memory
 from quince.firmware_sims.optical.meter import OpticalMeter
-from quince.firmware_sims.optical.pty_line import PtyLine, open_pty_line
 from quince.model.errors import InvalidValueError, RemoteProtocolError
 from quince.model.interval import STEP, RegisterReading
 from quince.model.obis import ACTIVE_IMPORT_INTERVAL, ACTIVE_IMPORT_REGISTER, Obis
 from quince.model.quality import Quality
-from quince.protocols.optical.messages import (
+from quince.protocols.optical.iec62056_21.messages import (
     Acknowledge,
     Command,
     DataBlock,
     Identification,
     Message,
+    Protocol,
 )
 
 NOW = datetime(2026, 5, 2, 12, 7, 3, tzinfo=UTC)
@@ -42,24 +46,6 @@ class StoppedClock:
 
     def seconds_until(self, moment_utc: datetime) -> float:
         return max(0.0, (moment_utc - NOW).total_seconds())
-
-
-class FlippingLine(PtyLine):
-    """A line that flips one bit of the first data block, and notes the repeat requests."""
-
-    flips = 0
-    repeat_requests = 0
-
-    async def read(self) -> bytes:
-        characters = await super().read()
-        self.repeat_requests += characters.count(b"\x15")
-        return characters
-
-    def damage(self, octets: bytes) -> bytes:
-        if self.flips or octets[0] != 0x82:  # STX with its parity bit
-            return octets
-        self.flips += 1
-        return octets[:9] + bytes((octets[9] ^ 0x04,)) + octets[10:]
 
 
 class Script:
@@ -81,22 +67,24 @@ class Script:
         self.heard.append(data)
         self.pending += self.answers.pop(0) if self.answers else b""
 
-    async def set_line(self, baud: int) -> None:
+    async def set_line(self, baud: int, **_bits_and_echo: bool | None) -> None:
         self.bauds.append(baud)
 
     async def aclose(self) -> None:
         self.pending = b""
 
 
-def meter(supply: Supply) -> OpticalMeter:
-    return OpticalMeter(
-        HOUSEHOLD,
-        supply,
-        StoppedClock(),
+def memory(supply: Supply | None = None) -> Memory:
+    return Memory(
+        household=HOUSEHOLD,
+        supply=supply or Supply(),
         serial="12345678",
-        password="secret",
         utc_offset_min=EL_SALVADOR_MIN,
     )
+
+
+def meter(supply: Supply | None = None, protocol: Protocol = Protocol.C) -> OpticalMeter:
+    return OpticalMeter(memory(supply), StoppedClock(), password="secret", protocol=protocol)
 
 
 QUICK = Identification(maker="QUi", baud_character="5", name="")
@@ -114,20 +102,32 @@ def scripted(script: Script) -> OpticalReader:
 
 
 @asynccontextmanager
-async def opened(path: Path, password: str = "secret") -> AsyncIterator[OpticalReader]:  # noqa: S107 - a simulated meter's
-    async with open_optical(
-        f"optical:{path}",
-        meter_id="m-1",
+async def opened(
+    path: Path,
+    password: str | None = "secret",  # noqa: S107 - a simulated meter's
+    dialect: Dialect | None = None,
+) -> AsyncIterator[OpticalReader]:
+    line = OpticalLine(
+        url=f"optical:{path}",
         device_address="12345678",
         password=password,
-        utc_offset_min=EL_SALVADOR_MIN,
-        clock=StoppedClock(),
+        dialect=dialect or Dialect(),
+    )
+    async with open_optical(
+        line, meter_id="m-1", utc_offset_min=EL_SALVADOR_MIN, clock=StoppedClock()
     ) as reader:
         yield reader
 
 
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask again after less than a second, which is enough for a meter that answers in 0.1 s."""
+    monkeypatch.setattr(optical_session, "_PAUSE_S_MAX", 0.6)
+
+
+@pytest.mark.usefixtures("impatience")
 async def test_a_session_that_a_dead_gateway_left_open_is_broken_off() -> None:
-    async with meter(Supply()).serve() as path:
+    async with meter().serve() as path:
         transport = await open_transport(f"optical:{path}")
         await Session(transport, "", "secret").read("0.9.1")
         await transport.aclose()  # without a word of good-bye
@@ -154,7 +154,7 @@ async def test_two_days_of_profile_are_the_households_truth() -> None:
 
 
 async def test_registers_and_clock_are_the_meters_own() -> None:
-    async with meter(Supply()).serve() as path, opened(path) as reader:
+    async with meter().serve() as path, opened(path) as reader:
         assert await reader.clock() == NOW
         assert await reader.registers() == [
             RegisterReading(
@@ -166,22 +166,8 @@ async def test_registers_and_clock_are_the_meters_own() -> None:
         ]
 
 
-async def test_a_flipped_bit_in_a_block_is_repeated() -> None:
-    with open_pty_line(None) as whole:
-        line = FlippingLine(whole._master, whole.path)
-        talk = asyncio.create_task(meter(Supply()).converse(line))
-        async with opened(line.path) as reader:
-            piece = await reader.intervals(MIDNIGHT, MIDNIGHT + 4 * STEP)
-        talk.cancel()
-        await asyncio.wait([talk])
-    assert piece.series.values == tuple(
-        HOUSEHOLD.interval_wh(MIDNIGHT + i * STEP) for i in range(4)
-    )
-    assert (line.flips, line.repeat_requests) == (1, 1)
-
-
 async def test_a_wrong_password_is_refused() -> None:
-    async with meter(Supply()).serve() as path, opened(path, "guess") as reader:
+    async with meter().serve() as path, opened(path, "guess") as reader:
         with pytest.raises(RemoteProtocolError, match="Refused"):
             await reader.clock()
 
@@ -267,7 +253,7 @@ async def test_a_dark_meter_is_asked_interrupted_and_asked_again_then_given_up()
 async def test_an_answer_that_never_ends_ends_at_the_deadline(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(optical, "EXCHANGE_S_MAX", 0.05)
+    monkeypatch.setattr(optical_session, "EXCHANGE_S_MAX", 0.05)
 
     class Trickle(Script):
         async def read(self, deadline_s: float) -> bytes:
@@ -282,3 +268,135 @@ async def test_a_damaged_identification_is_asked_for_again() -> None:
     script = Script(b"/\x1a\r\n", *OPENING, block("P.01(ERROR)"))
     piece = await scripted(script).intervals(MIDNIGHT, MIDNIGHT + STEP)
     assert piece.series.values == (None,)
+
+
+# --- bad lines, on a real pseudo-terminal ---------------------------------------------------
+
+# The meter's messages are 0 the identification, 1 the challenge or the read-out, 2 the password's
+# acknowledgement, 3 and on the answers.
+BAD_LINES = {
+    "an echoing head": Faults(echoes=True),
+    "noise before each message": Faults(noise=b"\xff\x00\x41"),
+    "a wrong check character": Faults(damaged=frozenset({1, 3})),
+    "a flipped bit inside": Faults(damaged=frozenset({3}), damaged_at=5),
+    "a message cut short": Faults(truncated=frozenset({3})),
+    "a pause between characters": Faults(pause_s=0.005),
+}
+
+
+@pytest.mark.usefixtures("impatience")
+@pytest.mark.parametrize("faults", BAD_LINES.values(), ids=BAD_LINES.keys())
+async def test_over_a_bad_line_the_profile_is_still_the_truth(faults: Faults) -> None:
+    async with meter().serve(faults=faults) as path, opened(path) as reader:
+        piece = await reader.intervals(MIDNIGHT, MIDNIGHT + 4 * STEP)
+    truth = tuple(HOUSEHOLD.interval_wh(MIDNIGHT + i * STEP) for i in range(4))
+    assert piece.series.values == truth
+
+
+@pytest.mark.usefixtures("impatience")
+async def test_a_profile_in_parts_is_put_together_over_a_bad_line() -> None:
+    faults = Faults(damaged=frozenset({4}), damaged_at=4, truncated=frozenset({7}))
+    in_parts = Dialect(profile="R6")
+    async with meter().serve(faults=faults) as path, opened(path, dialect=in_parts) as reader:
+        piece = await reader.intervals(MIDNIGHT, MIDNIGHT + 24 * STEP)
+    truth = tuple(HOUSEHOLD.interval_wh(MIDNIGHT + i * STEP) for i in range(24))
+    assert piece.series.values == truth
+
+
+@pytest.mark.usefixtures("impatience")
+async def test_a_meter_that_promises_another_baud_and_stays_is_given_up() -> None:
+    async with meter().serve(faults=Faults(stuck=True)) as path, opened(path) as reader:
+        with pytest.raises(RemoteProtocolError, match="READING_OUT"):
+            await reader.registers()
+
+
+# --- the other modes, commands and the clock ------------------------------------------------
+
+
+@pytest.mark.parametrize("protocol", [Protocol.A, Protocol.B])
+async def test_a_meter_of_mode_a_or_b_is_read_out(protocol: Protocol) -> None:
+    async with meter(protocol=protocol).serve() as path, opened(path) as reader:
+        (reading,) = await reader.registers()
+        assert reading.value == HOUSEHOLD.register_wh(NOW)
+
+
+async def test_a_mode_b_meter_has_no_programming_mode() -> None:
+    offer = Identification(maker="QUi", baud_character="E", name="")
+    script = Script(bytes(offer) + bytes(block("!\r\n")))
+    with pytest.raises(UnsupportedError, match="mode B"):
+        await scripted(script).intervals(MIDNIGHT, MIDNIGHT + STEP)
+
+
+async def test_a_mode_a_meter_shows_its_time_in_the_read_out() -> None:
+    offer = Identification(maker="QUi", baud_character="X", name="")
+    text = block("0.9.1(120000)\r\n0.9.2(260430)\r\n!\r\n")
+    said = bytes(offer) + bytes(text)
+    script = Script(said, b"", said)
+    assert await scripted(script).clock() == datetime(2026, 4, 30, 12, tzinfo=UTC)
+
+
+async def test_the_meter_tells_who_it_is() -> None:
+    async with meter().serve() as path, opened(path) as reader:
+        assert await reader.identify() == Identity(
+            serial="12345678", maker="QUI", model="SIM-OPTICAL"
+        )
+
+
+async def test_a_meter_that_tells_nothing_of_itself_has_empty_names() -> None:
+    script = Script(QUICK, block("1-0:0.2.0*255(V1)\r\n!\r\n"))
+    assert await scripted(script).identify() == Identity(serial="", maker="QUI", firmware="V1")
+
+
+async def test_without_a_password_none_is_given() -> None:
+    script = Script(QUICK, CHALLENGE, block("P.01(ERROR)"))
+    line = Session(script, "", None)
+    reader = OpticalReader(line, meter_id="m-1", utc_offset_min=0, clock=StoppedClock())
+    await reader.intervals(MIDNIGHT, MIDNIGHT + STEP)
+    assert [said[1:3] for said in script.heard if said[0] == 1] == [b"R5"]
+
+
+async def test_a_meter_is_spoken_to_in_its_dialect() -> None:
+    script = Script(*OPENING, block("(1)"))
+    dialect = Dialect(unlock="P2", read="R1")
+    await Session(script, "", "secret", dialect).read("1.8.0")
+    assert [said[1:3] for said in script.heard if said[0] == 1] == [b"P2", b"R1"]
+
+
+async def test_a_clock_that_went_wrong_is_set() -> None:
+    slow = OpticalMeter(
+        memory(), StoppedClock(), password="secret", drift=timedelta(days=-1, seconds=7)
+    )
+    async with slow.serve() as path, opened(path) as reader:
+        await reader.set_clock(NOW)
+        assert await reader.clock() == NOW
+
+
+async def test_a_clock_is_set_in_the_form_the_meter_shows() -> None:
+    shown = (block("(06:30:00)"), block("(1260430)"))
+    told = (Acknowledge(), Acknowledge())
+    after = (block("(1260502)"), block("(13:07:03)"), block("(1260502)"))
+    script = Script(*OPENING, *shown, *told, *after)
+    await scripted(script).set_clock(NOW)
+    assert [Command.parse(said).data for said in script.heard if said.startswith(b"\x01W5")] == [
+        "0.9.2(1260502)",
+        "0.9.1(13:07:03)",
+    ]
+
+
+async def test_a_clock_that_does_not_stay_set_is_told() -> None:
+    shown = (block("(063000)"), block("(260430)"))
+    after = (block("(260430)"), block("(063002)"), block("(260430)"))
+    script = Script(*OPENING, *shown, Acknowledge(), Acknowledge(), *after)
+    with pytest.raises(RemoteProtocolError, match="the meter shows"):
+        await scripted(script).set_clock(NOW)
+
+
+async def test_a_meter_that_refuses_a_value_is_told() -> None:
+    script = Script(*OPENING, block("(063000)"), block("(260430)"), block("(ERROR)"))
+    with pytest.raises(RemoteProtocolError, match="expected Written"):
+        await scripted(script).set_clock(NOW)
+
+
+async def test_an_optical_meter_has_no_switch() -> None:
+    with pytest.raises(UnsupportedError, match="switch"):
+        await scripted(Script()).switch_supply(on=True)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from quince.firmware_sims.load import Household, Supply, metered_wh
 from quince.firmware_sims.optical.memory import PROFILE_DEPTH, Memory
 from quince.model.quality import Quality
-from quince.protocols.optical.datasets import cumulative_registers, meter_clock
-from quince.protocols.optical.profile import active_import, active_import_registers
+from quince.protocols.optical.iec62056_21.datasets import cumulative_registers, meter_clock
+from quince.protocols.optical.iec62056_21.profile import active_import, active_import_registers
 
 MIDNIGHT = datetime(2026, 5, 1, 6, tzinfo=UTC)
 NOON = datetime(2026, 5, 1, 18, 0, 30, 500_000, tzinfo=UTC)
@@ -24,7 +24,7 @@ def memory(*outages: tuple[datetime, datetime]) -> Memory:
 
 
 def test_register_and_clock_of_the_data_image_belong_together() -> None:
-    image = memory().data_image(NOON)
+    image = memory().data_image(NOON, NOON)
     shown = meter_clock(image, -360)
     assert shown == NOON.replace(microsecond=0)
     assert list(cumulative_registers(image).values()) == [HOUSEHOLD.register_wh(shown)]

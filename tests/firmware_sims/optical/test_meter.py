@@ -10,8 +10,9 @@ import pytest
 from quince.edge.errors import ReadTimeoutError
 from quince.edge.transports import Transport, open_transport
 from quince.firmware_sims.load import Household, Supply
+from quince.firmware_sims.optical.memory import Memory
 from quince.firmware_sims.optical.meter import OpticalMeter
-from quince.protocols.optical.messages import Command, DataBlock
+from quince.protocols.optical.iec62056_21.messages import Command, DataBlock
 
 NOW = datetime(2026, 5, 1, 18, 7, tzinfo=UTC)
 NOTHING = "P.01(02505010015;02505020000)"  # a year ago
@@ -35,15 +36,14 @@ class BrokenClock(StoppedClock):
         raise ZeroDivisionError
 
 
-def meter(supply: Supply) -> OpticalMeter:
-    return OpticalMeter(
-        Household(seed=7),
-        supply,
-        StoppedClock(),
-        serial="12345678",
-        password="secret",
-        utc_offset_min=-360,
+def memory(supply: Supply) -> Memory:
+    return Memory(
+        household=Household(seed=7), supply=supply, serial="12345678", utc_offset_min=-360
     )
+
+
+def meter(supply: Supply) -> OpticalMeter:
+    return OpticalMeter(memory(supply), StoppedClock(), password="secret")
 
 
 @pytest.fixture
@@ -130,9 +130,7 @@ async def test_what_the_meter_does_not_know_is_an_error(
 
 
 async def test_what_breaks_the_meter_is_not_hidden() -> None:
-    broken = OpticalMeter(
-        Household(seed=7), Supply(), BrokenClock(), serial="1", password="", utc_offset_min=0
-    )
+    broken = OpticalMeter(memory(Supply()), BrokenClock(), password="")
     with pytest.raises(ZeroDivisionError):
         await request_once(broken)
 

@@ -1,17 +1,17 @@
-"""Reads IEC 62056-21 mode C meters: registers from the read-out, clock and load profile by R5.
+"""Reads IEC 62056-21 meters of modes A, B and C: registers from the read-out, the rest by command.
 
 A read-out is the meter's image of one moment, so that a register and its time belong together.
+Clock and load profile are asked for in programming mode.
 """
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
-from typing import TypeVar
 
-from quince.edge.errors import ReadTimeoutError, TransportError
-from quince.edge.readers.reader import ProfilePiece
-from quince.edge.transports import Transport, open_transport
+from quince.edge.errors import TransportError, UnsupportedError
+from quince.edge.readers.optical_session import OpticalLine, Session
+from quince.edge.readers.reader import Identity, ProfilePiece, ReadOnly
+from quince.edge.transports import open_transport
 from quince.model.clock import Clock
 from quince.model.errors import RemoteProtocolError
 from quince.model.interval import (
@@ -23,30 +23,15 @@ from quince.model.interval import (
 )
 from quince.model.obis import ACTIVE_IMPORT_INTERVAL, ACTIVE_IMPORT_REGISTER
 from quince.model.quality import Quality
-from quince.protocols.optical.client import (
-    Block,
-    Challenge,
-    Client,
-    Damaged,
-    NotUnderstood,
-    State,
-    Unlocked,
-)
-from quince.protocols.optical.datasets import (
+from quince.protocols.optical.iec62056_21.datasets import (
     DataSet,
     cumulative_registers,
     meter_clock,
     parse_data_sets,
     parse_read_out,
+    render_clock_like,
 )
-from quince.protocols.optical.line import (
-    REACTION_S_MAX,
-    REACTION_S_MIN,
-    SIGN_ON_BAUD,
-    SILENCE_S_MAX,
-)
-from quince.protocols.optical.messages import Identification, Mode
-from quince.protocols.optical.profile import (
+from quince.protocols.optical.iec62056_21.profile import (
     ADDRESS,
     Section,
     active_import,
@@ -55,114 +40,21 @@ from quince.protocols.optical.profile import (
     render_range,
 )
 
-_Event = TypeVar("_Event", Identification, Block, Challenge, Unlocked)
-
-# The standard's longest pause, and what a busy gateway may add to it.
-_PAUSE_S_MAX = max(REACTION_S_MAX, SILENCE_S_MAX) + 0.5
-# The longest public read-out takes ten seconds at 9600 baud; whoever trickles longer is no meter.
-EXCHANGE_S_MAX = 120.0
 # A block is repeated whole when one character is damaged: a day is about two seconds at 9600 baud.
 _ROWS_MAX = 96
 _STAMP_STEP = timedelta(minutes=1)  # what a range can tell apart
-_SESSION_BAUDS = (9600, 19200, 4800, 2400)  # what mode C meters offer, the usual one first
 _READS_MAX = 3  # a date that changes between readings three times in a row is no date
+# What reading date and time back may take at 9600 baud, and the second the meter shows rounded.
+_CLOCK_SET_WITHIN = timedelta(seconds=5)
+_SERIAL = ("0.0.0", "C.1.0", "96.1.0")
+_FIRMWARE = ("0.2.0",)
 
 
-class Session:
-    """The talk with one meter on a line that is already open: who says what, at which baud."""
+class OpticalReader(ReadOnly):
+    """What a meter of mode A, B or C knows, in the agent's words; its identification says which.
 
-    def __init__(self, transport: Transport, device_address: str, password: str) -> None:
-        """Begin in silence."""
-        self._transport = transport
-        self._device_address = device_address
-        self._password = password
-        self._client = Client()
-        self._reaction_s = REACTION_S_MIN
-
-    async def read_out(self) -> str:
-        """Return the text of a whole read-out."""
-        await self.leave()
-        await self._sign_on(Mode.READ_OUT)
-        text = (await self._hear(Block)).text
-        # The meter waits 1.5 s for a repeat request before it listens at 300 baud: spare it that.
-        await self._say(self._client.leave())
-        await asyncio.sleep(REACTION_S_MIN)
-        return text
-
-    async def read(self, address: str, argument: str = "") -> str:
-        """Return the text that answers R5, from programming mode."""
-        if self._client.state is not State.OPEN:
-            await self.leave()
-            await self._sign_on(Mode.PROGRAMMING)
-            await self._hear(Challenge)
-            await self._say(self._client.unlock(self._password))
-            await self._hear(Unlocked)
-        await self._say(self._client.read(address, argument))
-        return (await self._hear(Block)).text
-
-    async def leave(self) -> None:
-        """End the meter's session, if there is one, and give it the time to notice."""
-        if self._client.state is not State.SILENT:
-            await self._say(self._client.leave())
-            await asyncio.sleep(REACTION_S_MIN)
-
-    async def _sign_on(self, mode: Mode) -> None:
-        try:
-            identification = await self._identify()
-        except RemoteProtocolError:
-            await self._interrupt()
-            identification = await self._identify()
-        self._reaction_s = identification.reaction_s_min
-        await self._say(self._client.select(mode))
-        await self._transport.set_line(identification.baud)
-
-    async def _identify(self) -> Identification:
-        await self._transport.set_line(SIGN_ON_BAUD)
-        await self._say(self._client.sign_on(self._device_address))
-        return await self._hear(Identification)
-
-    async def _interrupt(self) -> None:
-        """Break off a session that was never ended: its meter listens at that session's baud.
-
-        A gateway that lost its power leaves such a meter behind, and whatever it hears of our
-        sign-on may keep it waiting for more.
-        """
-        for baud in _SESSION_BAUDS:
-            await self._transport.set_line(baud)
-            await self._transport.write(self._client.leave())
-        await asyncio.sleep(REACTION_S_MAX)
-
-    async def _say(self, characters: bytes) -> None:
-        await asyncio.sleep(self._reaction_s)
-        await self._transport.write(characters)
-
-    async def _hear(self, kind: type[_Event]) -> _Event:
-        """Return the answer; RemoteProtocolError if it is of another kind.
-
-        Asks again what was damaged or not heard, as often as the client allows.
-        """
-        try:
-            async with asyncio.timeout(EXCHANGE_S_MAX):
-                while not isinstance(event := self._client.next_event(), kind):
-                    if event is None:
-                        await self._listen()
-                    elif isinstance(event, Damaged | NotUnderstood):
-                        await self._say(self._client.retry(event))
-                    else:
-                        raise RemoteProtocolError(f"expected {kind.__name__}, not {event}")
-        except TimeoutError as error:
-            raise ReadTimeoutError(f"no end in {EXCHANGE_S_MAX} s") from error
-        return event
-
-    async def _listen(self) -> None:
-        try:
-            self._client.receive_data(await self._transport.read(_PAUSE_S_MAX))
-        except ReadTimeoutError:
-            await self._say(self._client.retry())
-
-
-class OpticalReader:
-    """What a mode C meter knows, in the agent's words."""
+    Only mode C meters have a programming mode, and so a load profile and a clock that can be set.
+    """
 
     def __init__(
         self, session: Session, *, meter_id: str, utc_offset_min: int, clock: Clock
@@ -173,8 +65,26 @@ class OpticalReader:
         self._utc_offset_min = utc_offset_min
         self._clock = clock
 
+    async def identify(self) -> Identity:
+        """Return maker and model of the identification, serial and firmware of the read-out."""
+        identification, text = await self._session.read_out()
+        data_sets = parse_read_out(text)
+        return Identity(
+            serial=_text_of(data_sets, _SERIAL),
+            maker=identification.maker.upper(),
+            model=identification.name,
+            firmware=_text_of(data_sets, _FIRMWARE),
+        )
+
     async def clock(self) -> datetime:
-        """Return the meter's time in UTC, from its date and time registers."""
+        """Return the meter's time in UTC, from its date and time registers.
+
+        A meter without programming mode may show them in its read-out; the gateway's time if not.
+        """
+        try:
+            await self._session.enter()
+        except UnsupportedError:
+            return (await self._read_out())[1]
         date = await self._value("0.9.2")
         for _ in range(_READS_MAX):
             time = await self._value("0.9.1")
@@ -189,8 +99,7 @@ class OpticalReader:
 
         A meter that shows no time gets the gateway's.
         """
-        data_sets = parse_read_out(await self._session.read_out())
-        at_utc = meter_clock(data_sets, self._utc_offset_min) or self._clock.now_utc()
+        data_sets, at_utc = await self._read_out()
         return [
             RegisterReading(meter_id=self._meter_id, obis=obis, at_utc=at_utc, value=value)
             for obis, value in cumulative_registers(data_sets).items()
@@ -211,9 +120,34 @@ class OpticalReader:
             from_utc = to_utc + _STAMP_STEP
         return self._piece(sections, start_utc, end_utc)
 
+    async def set_clock(self, to_utc: datetime) -> None:
+        """Set date and time as the meter itself writes them, and read them back.
+
+        What opening the session took is added to `to_utc`. RemoteProtocolError if the meter shows
+        another time afterwards: date and time are two values, and midnight may fall between them.
+        """
+        begun_utc = self._clock.now_utc()
+        time, date = await self._value("0.9.1"), await self._value("0.9.2")
+        moment_utc = to_utc + (self._clock.now_utc() - begun_utc)
+        shown = render_clock_like(
+            time.values[0].text, date.values[0].text, moment_utc, self._utc_offset_min
+        )
+        await self._session.write("0.9.2", shown.date)
+        await self._session.write("0.9.1", shown.time)
+        expected_utc = to_utc + (self._clock.now_utc() - begun_utc)
+        found_utc = await self.clock()
+        if abs(found_utc - expected_utc) > _CLOCK_SET_WITHIN:
+            raise RemoteProtocolError(f"set to {expected_utc}, the meter shows {found_utc}")
+
+    async def _read_out(self) -> tuple[list[DataSet], datetime]:
+        """Return what a read-out shows, and the meter's time in it or else the gateway's."""
+        _, text = await self._session.read_out()
+        data_sets = parse_read_out(text)
+        return data_sets, meter_clock(data_sets, self._utc_offset_min) or self._clock.now_utc()
+
     async def _sections(self, from_utc: datetime, to_utc: datetime) -> list[Section]:
         argument = render_range(from_utc, to_utc, self._utc_offset_min)
-        text = await self._session.read(ADDRESS, argument)
+        text = await self._session.read_profile(ADDRESS, argument)
         sections = parse_profile(text, self._utc_offset_min)
         # A late answer to a question asked twice would pass for this range, and leave it empty.
         if any(not from_utc <= section.first_end_utc <= to_utc for section in sections):
@@ -253,22 +187,27 @@ class OpticalReader:
         return ProfilePiece(series=series, readings=readings)
 
 
+def _text_of(data_sets: Iterable[DataSet], addresses: Sequence[str]) -> str:
+    """Return the first value at one of `addresses`, whatever medium stands before them."""
+    found = (
+        one.values[0].text
+        for address in addresses
+        for one in data_sets
+        if one.address.rpartition(":")[2].removesuffix("*255") == address
+    )
+    return next(found, "")
+
+
 @asynccontextmanager
 async def open_optical(
-    url: str,
-    *,
-    meter_id: str,
-    device_address: str,
-    password: str,
-    utc_offset_min: int,
-    clock: Clock,
+    line: OpticalLine, *, meter_id: str, utc_offset_min: int, clock: Clock
 ) -> AsyncIterator[OpticalReader]:
-    """Open a session with the meter called `device_address` (any, if empty) behind `url`.
+    """Open a session with the meter on `line`.
 
     The line opens at once, the meter is first spoken to when it is first asked.
     """
-    transport = await open_transport(url)
-    session = Session(transport, device_address, password)
+    transport = await open_transport(line.url)
+    session = Session(transport, line.device_address, line.password, line.dialect)
     try:
         yield OpticalReader(session, meter_id=meter_id, utc_offset_min=utc_offset_min, clock=clock)
     finally:

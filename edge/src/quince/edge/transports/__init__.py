@@ -1,11 +1,10 @@
-"""Lines to meters, opened by URL: TCP, serial, and optical heads on serial."""
+"""Lines to meters, opened by URL: TCP, UDP, serial, and optical heads on serial."""
 
-from urllib.parse import urlsplit
-
-from quince.edge.transports.address import host_and_port
+from quince.edge.transports.address import device_and_baud, host_and_port
 from quince.edge.transports.serial import SerialTransport
 from quince.edge.transports.tcp import open_tcp
 from quince.edge.transports.transport import Transport
+from quince.edge.transports.udp import open_udp
 from quince.model.errors import InvalidValueError
 from quince.protocols.optical.line import SIGN_ON_BAUD
 
@@ -15,17 +14,25 @@ _SERIAL_BAUD = 9600
 
 
 async def open_transport(url: str) -> Transport:
-    """Open `tcp://host:port`, `serial:/dev/…` (8N1, 9600) or `optical:/dev/…` (7E1, 300).
+    """Open the line that `url` names.
 
-    InvalidValueError for any other URL, TransportError if the line cannot be opened.
+    `tcp://host:port`, `hdlc+tcp://host:port` (the same line, with HDLC spoken on it),
+    `udp://host:port`, `serial:/dev/…?baud=9600` (8N1), `optical:/dev/…` (7E1, 300 baud).
+    InvalidValueError says what is wrong with any other URL, TransportError why a line cannot be
+    opened.
     """
-    parts = urlsplit(url)
-    match parts.scheme:
-        case "tcp":
-            return await open_tcp(*host_and_port(url, "tcp"))
+    match url.partition(":")[0]:
+        case "tcp" | "hdlc+tcp" as scheme:
+            return await open_tcp(*host_and_port(url, scheme))
+        case "udp":
+            return await open_udp(*host_and_port(url, "udp"))
         case "serial":
-            return SerialTransport.open(parts.path, baud=_SERIAL_BAUD, seven_bits=False)
+            device, baud = device_and_baud(url, _SERIAL_BAUD)
+            return SerialTransport.open(device, baud=baud, seven_bits=False)
         case "optical":
-            return SerialTransport.open(parts.path, baud=SIGN_ON_BAUD, seven_bits=True)
+            device, baud = device_and_baud(url, SIGN_ON_BAUD)
+            return SerialTransport.open(device, baud=baud, seven_bits=True)
         case _:
-            raise InvalidValueError("url", url, "expected tcp://host:port, serial:… or optical:…")
+            raise InvalidValueError(
+                "url", url, "expected tcp://, hdlc+tcp://, udp://, serial: or optical:"
+            )

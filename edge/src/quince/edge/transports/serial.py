@@ -27,6 +27,8 @@ class SerialTransport:
         self._port = port
         self._descriptor = port.fileno()
         self._seven_bits = seven_bits
+        self._echoes = False
+        self._echo_octets = 0  # still to come back
 
     @classmethod
     def open(cls, path: str, *, baud: int, seven_bits: bool) -> Self:
@@ -38,19 +40,27 @@ class SerialTransport:
         return cls(port, seven_bits=seven_bits)
 
     async def read(self, deadline_s: float) -> bytes:
-        """Return what came; ReadTimeoutError if nothing does."""
-        loop = asyncio.get_running_loop()
+        """Return what came, less the echo; ReadTimeoutError if nothing does."""
         try:
             async with asyncio.timeout(deadline_s):
-                await _ready(self._descriptor, loop.add_reader, loop.remove_reader)
-            octets = os.read(self._descriptor, _READ_BYTES_MAX)
+                octets = await self._heard()
         except TimeoutError as error:
             raise ReadTimeoutError(f"nothing in {deadline_s} s") from error
         except OSError as error:
             raise TransportError(str(error)) from error
-        if not octets:
-            raise TransportError("the port is gone")
         return check_parity(octets) if self._seven_bits else octets
+
+    async def _heard(self) -> bytes:
+        loop = asyncio.get_running_loop()
+        while True:
+            await _ready(self._descriptor, loop.add_reader, loop.remove_reader)
+            octets = os.read(self._descriptor, _READ_BYTES_MAX)
+            if not octets:
+                raise TransportError("the port is gone")
+            echo = min(self._echo_octets, len(octets))
+            self._echo_octets -= echo
+            if len(octets) > echo:
+                return octets[echo:]
 
     async def write(self, data: bytes) -> None:
         """Send `data`, and wait as long as the line needs for it.
@@ -59,6 +69,8 @@ class SerialTransport:
         have sent, and a baud switched under the last characters loses them.
         """
         octets = add_parity(data) if self._seven_bits else data
+        if self._echoes:
+            self._echo_octets += len(octets)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(WRITE_S_MAX):
@@ -70,8 +82,14 @@ class SerialTransport:
         except (OSError, TimeoutError, termios.error) as error:
             raise TransportError(f"cannot send: {str(error) or 'not taken'}") from error
 
-    async def set_line(self, baud: int) -> None:
-        """Switch to `baud`."""
+    async def set_line(
+        self, baud: int, *, seven_bits: bool | None = None, echoes: bool | None = None
+    ) -> None:
+        """Switch to `baud`; to 7E1 or 8N1, and to an echo or none, unless that is None."""
+        if seven_bits is not None:
+            self._seven_bits = seven_bits
+        if echoes is not None:
+            self._echoes, self._echo_octets = echoes, 0
         try:
             self._port.baudrate = baud
         except (OSError, ValueError, termios.error) as error:

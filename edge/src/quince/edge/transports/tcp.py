@@ -53,7 +53,9 @@ class TcpTransport:
         except (OSError, TimeoutError) as error:
             raise TransportError(f"cannot send: {str(error) or 'not taken'}") from error
 
-    async def set_line(self, baud: int) -> None:
+    async def set_line(
+        self, baud: int, *, seven_bits: bool | None = None, echoes: bool | None = None
+    ) -> None:
         """Do nothing: a connection has no baud, and a serial server minds its own line."""
 
     async def aclose(self) -> None:

@@ -14,8 +14,14 @@ class Transport(Protocol):
         """Send `data`; returns when the last octet has left."""
         ...
 
-    async def set_line(self, baud: int) -> None:
-        """Switch the line to `baud`; a line without a baud stays as it is."""
+    async def set_line(
+        self, baud: int, *, seven_bits: bool | None = None, echoes: bool | None = None
+    ) -> None:
+        """Switch the line to `baud`, and to 7E1 or 8N1 unless that is None.
+
+        `echoes` says whether what is written comes back, and is not to be read. A line that has
+        no such things stays as it is.
+        """
         ...
 
     async def aclose(self) -> None:

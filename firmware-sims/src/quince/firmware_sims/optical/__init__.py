@@ -1,1 +1,1 @@
-"""A simulated IEC 62056-21 meter behind an optical head: a pseudo-terminal that minds its baud."""
+"""Simulated meters behind optical heads and customer ports, on pseudo-terminals with a baud."""

@@ -11,13 +11,13 @@ from itertools import pairwise
 
 from quince.firmware_sims.load import Household, Supply, metered_wh
 from quince.model.interval import STEP, STEP_S, floor_boundary
-from quince.protocols.optical.datasets import (
+from quince.protocols.optical.iec62056_21.datasets import (
     DataSet,
     Value,
     clock_data_sets,
     render_energy,
 )
-from quince.protocols.optical.profile import Channel, Section, Status
+from quince.protocols.optical.iec62056_21.profile import Channel, Section, Status
 
 # VDEW meters keep about two months of quarter-hours; older ones are overwritten.
 PROFILE_DEPTH = timedelta(days=60)
@@ -46,14 +46,13 @@ class Memory:
     serial: str
     utc_offset_min: int
 
-    def data_image(self, now_utc: datetime) -> list[DataSet]:
-        """Return the read-out as it stands at the whole second of `now_utc`."""
-        second_utc = now_utc.replace(microsecond=0)
-        register_wh = metered_wh(self.household, self.supply, second_utc)
+    def data_image(self, now_utc: datetime, shown_utc: datetime) -> list[DataSet]:
+        """Return the read-out at the whole second of `now_utc`, when the clock shows another."""
+        register_wh = metered_wh(self.household, self.supply, now_utc.replace(microsecond=0))
         return [
             DataSet("F.F", (Value("00000000"),)),
             DataSet("0.0.0", (Value(self.serial),)),
-            *clock_data_sets(second_utc, self.utc_offset_min),
+            *clock_data_sets(shown_utc.replace(microsecond=0), self.utc_offset_min),
             DataSet("1.8.0", (Value(render_energy(register_wh), "kWh"),)),
         ]
 

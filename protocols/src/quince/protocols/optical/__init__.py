@@ -1,5 +1,4 @@
-"""IEC 62056-21 mode C, without I/O: messages, data sets, the load profile, both ends of a session.
+"""What speaks through an optical head or a customer port, without I/O: characters and messages.
 
-From the wire up: `line` (characters), `messages` (frames), `datasets` (their text), `profile` (the
-load profile's text), `client` and `server` (who may say what, when).
+`line` holds the character layer all of them share; `iec62056_21` is asked, `sml` and `dsmr` push.
 """

@@ -1,4 +1,4 @@
-"""The character layer of IEC 62056-21: seven bits and even parity in software, bauds, timings.
+"""The character layer of optical lines: seven bits and even parity in software, bauds, timings.
 
 Parity is done here because optical heads on USB are often fixed at 8N1, and a pseudo-terminal is.
 """
@@ -13,6 +13,9 @@ BAUD_BY_CHARACTER = {
     "5": 9600,
     "6": 19_200,
 }
+# Mode B. Source: issue 5 of lvzon/dsmr-p1-parser, which cites IEC 62056-21:2002.
+BAUD_BY_LETTER = {"A": 600, "B": 1200, "C": 2400, "D": 4800, "E": 9600, "F": 19_200}
+PUSH_BAUD = 2400  # mode D: the meter speaks unasked
 BITS_PER_CHARACTER = 10  # start, seven data, parity, stop
 
 # The standard's reaction time is 200..1500 ms, from 20 ms on for makers who say so in lower case.

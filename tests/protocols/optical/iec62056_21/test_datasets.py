@@ -10,8 +10,9 @@ from hypothesis import given, strategies as st
 
 from quince.model.errors import CodecError, InvalidValueError
 from quince.model.obis import Obis
-from quince.protocols.optical.datasets import (
+from quince.protocols.optical.iec62056_21.datasets import (
     DataSet,
+    ShownClock,
     Value,
     clock_data_sets,
     cumulative_registers,
@@ -20,12 +21,13 @@ from quince.protocols.optical.datasets import (
     parse_data_sets,
     parse_read_out,
     parse_stamp,
+    render_clock_like,
     render_data_sets,
     render_energy,
     render_read_out,
     render_stamp,
 )
-from quince.protocols.optical.messages import DataBlock
+from quince.protocols.optical.iec62056_21.messages import DataBlock
 
 ADDRESSES = st.text("0123456789.:-*&CF", max_size=32)
 TEXTS = st.text("0123456789.+-: ", max_size=16)
@@ -91,6 +93,11 @@ def test_historic_registers_and_powers_are_no_current_registers() -> None:
     }
 
 
+def test_a_register_is_taken_down_to_the_whole_unit_it_has_gone_through() -> None:
+    data_sets = parse_data_sets("1.8.0(00032549.5061662*kWh)3.8.0(518.3099*kVArh)")
+    assert list(cumulative_registers(data_sets).values()) == [32_549_506, 518_309]
+
+
 @given(st.integers(0, 10**12))
 def test_an_energy_comes_back_exactly_from_its_kilowatt_hours(energy_wh: int) -> None:
     assert energy(Value(render_energy(energy_wh), "kWh")) == energy_wh
@@ -133,6 +140,29 @@ def test_a_meter_without_a_date_shows_no_time() -> None:
 def test_the_clock_comes_back_from_its_registers() -> None:
     moment = datetime(2026, 5, 1, 3, 59, 58, tzinfo=UTC)
     assert meter_clock(clock_data_sets(moment, EL_SALVADOR_MIN), EL_SALVADOR_MIN) == moment
+
+
+@pytest.mark.parametrize(
+    ("time", "date", "expected"),
+    [
+        ("063000", "260430", ShownClock(time="130703", date="260502")),
+        ("06:30:00", "26-04-30", ShownClock(time="13:07:03", date="26-05-02")),
+        ("0063000", "0260430", ShownClock(time="0130703", date="0260502")),
+        ("1063000", "1260430", ShownClock(time="1140703", date="1260502")),
+        ("063000", "2260430", ShownClock(time="120703", date="2260502")),
+    ],
+)
+def test_a_clock_is_written_as_the_meter_shows_it(
+    time: str, date: str, expected: ShownClock
+) -> None:
+    noon = datetime(2026, 5, 2, 12, 7, 3, tzinfo=UTC)
+    assert render_clock_like(time, date, noon, 60) == expected
+
+
+@pytest.mark.parametrize(("time", "date"), [("", "260430"), ("063000", "7260430"), ("6", "7")])
+def test_a_clock_in_an_unknown_form_is_not_written(time: str, date: str) -> None:
+    with pytest.raises(CodecError, match="not a time and a date"):
+        render_clock_like(time, date, datetime(2026, 5, 2, tzinfo=UTC), 60)
 
 
 @given(st.datetimes(datetime(2001, 1, 1), datetime(2098, 1, 1)), st.integers(-840, 840))  # noqa: DTZ001 - hypothesis adds the zone

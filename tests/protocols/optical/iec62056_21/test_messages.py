@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from quince.model.errors import CodecError, InvalidValueError
-from quince.protocols.optical.messages import (
+from quince.protocols.optical.iec62056_21.messages import (
     BLOCK_BYTES_MAX,
     LINE_BYTES_MAX,
     Acknowledge,
@@ -19,6 +19,8 @@ from quince.protocols.optical.messages import (
     MessageReader,
     Mode,
     OptionSelect,
+    PlainBlock,
+    Protocol,
     RepeatRequest,
     Request,
 )
@@ -28,6 +30,7 @@ KINDS: tuple[type[Message], ...] = (
     Identification,
     OptionSelect,
     DataBlock,
+    PlainBlock,
     Command,
     Acknowledge,
     RepeatRequest,
@@ -39,11 +42,11 @@ MESSAGES: st.SearchStrategy[Message] = st.one_of(
     st.builds(
         Identification,
         maker=st.text(LETTERS, min_size=3, max_size=3),
-        baud_character=st.sampled_from("0123456"),
+        baud_character=st.sampled_from("0123456ABCDEFXz:"),
         name=st.text(PRINTABLE, max_size=32),
     ),
     st.builds(OptionSelect, baud_character=st.sampled_from("0123456"), mode=st.sampled_from(Mode)),
-    st.builds(DataBlock, text=st.text(PRINTABLE | st.sampled_from("\r\n"))),
+    st.builds(DataBlock, text=st.text(PRINTABLE | st.sampled_from("\r\n")), is_last=st.booleans()),
     st.builds(
         Command,
         name=st.sampled_from(("P0", "P1", "R1", "R5", "R6", "W5", "B0")),
@@ -62,7 +65,7 @@ def test_a_message_comes_back_from_its_octets(message: Message) -> None:
 @given(MESSAGES, st.binary(max_size=8))
 def test_a_message_is_found_behind_noise(message: Message, noise: bytes) -> None:
     reader = MessageReader()
-    quiet = noise.replace(bytes((message.first,)), b"")
+    quiet = noise.translate(None, message.firsts)
     for character in quiet + bytes(message):
         reader.receive_data(bytes((character,)))
     assert reader.next_message(type(message)) == message
@@ -74,7 +77,7 @@ def test_arbitrary_octets_raise_codec_error_and_nothing_else(
     kind: type[Message], octets: bytes
 ) -> None:
     reader = MessageReader()
-    reader.receive_data(bytes((kind.first,)) + octets)
+    reader.receive_data(kind.firsts[:1] + octets)
     try:
         message = reader.next_message(kind)
     except CodecError:
@@ -101,6 +104,41 @@ def test_identifications_of_real_meters_are_read(
         identification.reaction_s_min,
         identification.name,
     )
+
+
+@pytest.mark.parametrize(
+    ("octets", "protocol", "baud"),
+    [
+        (b"/ELS5\\@V9.30 \r\n", Protocol.C, 9600),
+        (b"/ABCE1234\r\n", Protocol.B, 9600),
+        (b"/ABCA1234\r\n", Protocol.B, 600),
+        (b"/SECX2WR5\r\n", Protocol.A, 300),
+    ],
+)
+def test_the_baud_character_tells_the_mode(octets: bytes, protocol: Protocol, baud: int) -> None:
+    identification = Identification.parse(octets)
+    assert (identification.protocol, identification.baud) == (protocol, baud)
+
+
+def test_an_option_select_for_hdlc_has_its_own_procedure() -> None:
+    option = OptionSelect(baud_character="5", mode=Mode.HDLC)
+    assert bytes(option) == b"\x06252\r\n"
+    with pytest.raises(CodecError):
+        OptionSelect.parse(b"\x06052\r\n")
+
+
+def test_a_block_that_goes_on_ends_with_eot() -> None:
+    part = DataBlock(text="(0.001)", is_last=False)
+    assert bytes(part)[-2] == 0x04
+    assert DataBlock.parse(bytes(part)) == part
+
+
+def test_a_read_out_without_a_frame_is_read() -> None:
+    reader = MessageReader()
+    reader.receive_data(b"6.8(0029.055*MWh)6.26(01589.28*m3)!\r\n/")
+    plain = PlainBlock(text="6.8(0029.055*MWh)6.26(01589.28*m3)!\r\n")
+    assert reader.next_message(DataBlock, PlainBlock) == plain
+    assert PlainBlock.parse(bytes(plain)) == plain
 
 
 @pytest.mark.parametrize(
@@ -182,22 +220,17 @@ def test_a_block_waits_for_its_check_character() -> None:
     assert reader.next_message(DataBlock) is None
 
 
-def test_the_echo_of_the_own_request_is_dropped() -> None:
-    reader = MessageReader()
-    reader.receive_data(b"/?!\r\n/ITR5EM214\r\n")
-    reader.drop_echo(b"/?!\r\n")
-    assert isinstance(reader.next_message(Identification), Identification)
-
-
 @pytest.mark.parametrize(
     "build",
     [
         lambda: Request(address="a!"),
         lambda: Identification(maker="Q", baud_character="5", name=""),
-        lambda: Identification(maker="QUI", baud_character="A", name=""),
+        lambda: Identification(maker="QUI", baud_character="9", name=""),
+        lambda: Identification(maker="QUI", baud_character="G", name=""),
         lambda: Identification(maker="QUI", baud_character="5", name="\n"),
         lambda: OptionSelect(baud_character="9", mode=Mode.READ_OUT),
         lambda: DataBlock(text="\x03"),
+        lambda: PlainBlock(text="1.8.0(1)\r\n"),
         lambda: DataBlock(text=" " * (BLOCK_BYTES_MAX + 1)),
         lambda: Command(name="Q0"),
         lambda: Command(name="P1", data="\x03"),

@@ -1,6 +1,7 @@
 """Data sets, the text inside the blocks: `1.8.0(001234.567*kWh)`; registers and clock out of them.
 
 Law: text that is not wholly data sets raises CodecError; numbers stay exact.
+P1 telegrams and everything else that pushes such text read theirs here too.
 """
 
 import re
@@ -11,6 +12,7 @@ from decimal import Decimal
 
 from quince.model.errors import CodecError, InvalidValueError
 from quince.model.obis import Obis
+from quince.model.unit import POWER_OF_TEN, whole_units
 
 # Printable characters; an address has no '!', which ends a read-out, and neither has parentheses.
 _DATA_SET = re.compile(r"([ \"-'*-~]{0,32})((?:\([ -'*-~]*\))+)")
@@ -18,7 +20,6 @@ _VALUE = re.compile(r"\(([^()*]*)(?:\*([^()]*))?\)")
 _END = "!\r\n"
 # Twelve digits of MWh in Wh still fit 63 bits.
 _NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
-_POWER_OF_TEN = {"Wh": 0, "kWh": 3, "MWh": 6, "varh": 0, "kvarh": 3, "Mvarh": 6}
 # A current cumulative register, C.8.E: no historic value (`*01`, `&01`), import or export.
 _CUMULATIVE = re.compile(r"(?:1-(\d{1,2}):)?(\d{1,2})\.8\.(\d{1,2})(?:\*255)?")
 _CLOCK_TIME = re.compile(r"(?:1-0:)?0\.9\.1(?:\*255)?")
@@ -108,12 +109,24 @@ def energy(value: Value) -> int:
     CodecError if the unit is none of energy, or the number is not a whole, non-negative one:
     nothing is rounded here.
     """
-    if _NUMBER.fullmatch(value.text) is None or value.unit not in _POWER_OF_TEN:
-        raise CodecError(f"not an energy: {value}")
-    scaled = Decimal(value.text).scaleb(_POWER_OF_TEN[value.unit])
+    number, exponent = _energy(value)
+    scaled = number.scaleb(exponent)
     if scaled != int(scaled):
         raise CodecError(f"not a whole number at scaler 0: {value}")
     return int(scaled)
+
+
+def _energy(value: Value) -> tuple[Decimal, int]:
+    """Return the number, and the power of ten of its unit."""
+    exponent = POWER_OF_TEN.get(_unit_of(value))
+    if _NUMBER.fullmatch(value.text) is None or exponent is None:
+        raise CodecError(f"not an energy: {value}")
+    return Decimal(value.text), exponent
+
+
+def _unit_of(value: Value) -> str:
+    """Return the unit; Swedish meters write kVArh."""
+    return (value.unit or "").replace("VAr", "var")
 
 
 def render_energy(energy_wh: int) -> str:
@@ -122,17 +135,17 @@ def render_energy(energy_wh: int) -> str:
 
 
 def cumulative_registers(data_sets: Iterable[DataSet]) -> dict[Obis, int]:
-    """Return the current cumulative energy registers of a read-out, in Wh or varh.
+    """Return the current cumulative energy registers, in the whole Wh or varh they went through.
 
     An address without a medium and channel is 1-0's.
     """
     registers = {}
     for data_set in data_sets:
         match = _CUMULATIVE.fullmatch(data_set.address)
-        if match is not None and data_set.values[0].unit in _POWER_OF_TEN:
+        if match is not None and _unit_of(data_set.values[0]) in POWER_OF_TEN:
             channel, quantity, tariff = match.groups(default="0")
             obis = Obis(1, int(channel), int(quantity), 8, int(tariff))
-            registers[obis] = energy(data_set.values[0])
+            registers[obis] = whole_units(*_energy(data_set.values[0]))
     return registers
 
 
@@ -162,6 +175,41 @@ def clock_data_sets(moment_utc: datetime, utc_offset_min: int) -> list[DataSet]:
         DataSet("0.9.1", (Value(stamp[0] + stamp[7:]),)),
         DataSet("0.9.2", (Value(stamp[:7]),)),
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownClock:
+    """The texts of 0.9.1 and 0.9.2."""
+
+    time: str
+    date: str
+
+
+def render_clock_like(
+    time: str, date: str, moment_utc: datetime, utc_offset_min: int
+) -> ShownClock:
+    """Return `moment_utc` as a meter shows it that now shows `time` and `date`.
+
+    Digits are replaced, and what separates them stays. A season digit in front stays too, and
+    says which local time is meant. CodecError if the texts have not 6 or 7 digits each.
+    """
+    digits = [re.sub(r"[^0-9]", "", text) for text in (time, date)]
+    if any(len(each) not in (6, 7) for each in digits) or digits[1][:-6] not in ("", *"012"):
+        raise CodecError(f"not a time and a date: {time!r}, {date!r}")
+    season = int(digits[1][:-6] or "0")
+    standard = timedelta(minutes=utc_offset_min)
+    shown = moment_utc + (standard, standard + _SUMMER_OFFSET, timedelta(0))[season]
+    return ShownClock(
+        time=_replace_digits(time, f"{season}{shown:%H%M%S}"),
+        date=_replace_digits(date, f"{season}{shown:%y%m%d}"),
+    )
+
+
+def _replace_digits(text: str, digits: str) -> str:
+    """Return `text` with its digits replaced by the last ones of `digits`."""
+    count = len(re.findall(r"[0-9]", text))
+    following = iter(digits[len(digits) - count :])
+    return re.sub(r"[0-9]", lambda _: next(following), text)
 
 
 def parse_stamp(text: str, utc_offset_min: int) -> datetime:

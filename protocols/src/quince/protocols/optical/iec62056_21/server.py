@@ -1,16 +1,17 @@
-"""The meter's end of a mode C session: it hears requests and commands, and answers in turn.
+"""The meter's end of a session: it hears requests and commands, and answers in turn.
 
 Give `receive_data` the seven-bit characters of the line, take events until `next_event` gives
-None, answer them, and send what `data_to_send` gives. Repeats are answered here. The baud is the
-driver's to switch: to `Selected.baud` at once, back to 300 at `Left` or when `hang_up` is called.
+None, answer them, and send what `data_to_send` gives: first what is there when an event is taken,
+then, after the switch of baud it asks for, the answer to it. Repeats are answered here. The baud
+is back at 300 at `Left`, or when `hang_up` is called.
 """
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from quince.model.errors import CodecError, LocalProtocolError
-from quince.protocols.optical.datasets import parse_data_sets
-from quince.protocols.optical.messages import (
+from quince.protocols.optical.iec62056_21.datasets import parse_data_sets
+from quince.protocols.optical.iec62056_21.messages import (
     Acknowledge,
     Command,
     DataBlock,
@@ -19,6 +20,7 @@ from quince.protocols.optical.messages import (
     MessageReader,
     Mode,
     OptionSelect,
+    Protocol,
     RepeatRequest,
     Request,
 )
@@ -32,15 +34,24 @@ class State(Enum):
     READ_OUT = auto()
     LOCKED = auto()
     OPEN = auto()
+    HANDED_OVER = auto()
 
 
 _EXPECTED: dict[State, tuple[type[Message], ...]] = {
     State.SILENT: (Request,),
     State.IDENTIFIED: (Request, OptionSelect),
-    State.READ_OUT: (RepeatRequest, Command),
+    State.READ_OUT: (RepeatRequest, Command, Request),
     State.LOCKED: (RepeatRequest, Command),
-    State.OPEN: (RepeatRequest, Command),
+    State.OPEN: (RepeatRequest, Command, Acknowledge),
+    State.HANDED_OVER: (),
 }
+_SELECTED = {
+    Mode.READ_OUT: State.READ_OUT,
+    Mode.PROGRAMMING: State.LOCKED,
+    Mode.HDLC: State.HANDED_OVER,
+}
+_READS, _READS_IN_PARTS = ("R1", "R2", "R5"), ("R3", "R4", "R6")
+_WRITES = ("W1", "W2", "W5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,10 @@ class SignedOn:
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The client took `baud` and waits for the read-out or the challenge at it."""
+    """The client took `baud`, and waits for the read-out, the challenge or the handing over.
+
+    A mode A or B meter goes on with its read-out by itself.
+    """
 
     baud: int
     mode: Mode
@@ -65,10 +79,19 @@ class PasswordGiven:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The client asks for `address`: `answer`."""
+    """The client asks for `address`: `answer`, with several texts only if `in_parts`."""
 
     address: str
     argument: str
+    in_parts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The client sets `address` to `value`: `accept`, or `answer` why not."""
+
+    address: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +99,24 @@ class Left:
     """The client ended the session."""
 
 
-Event = SignedOn | Selected | PasswordGiven | Asked | Left
+Event = SignedOn | Selected | PasswordGiven | Asked | Told | Left
 
 
 class Server:
     """One meter: `device_address` is what it is called by, besides the empty address."""
 
-    def __init__(self, identification: Identification, device_address: str) -> None:
+    def __init__(
+        self, identification: Identification, device_address: str, *, speaks_hdlc: bool = False
+    ) -> None:
         """Begin in silence."""
         self._identification = identification
         self._device_address = device_address
+        self._speaks_hdlc = speaks_hdlc
         self._reader = MessageReader()
         self._said = b""
         self._output = bytearray()
+        self._goes_on_by_itself = False
+        self._parts: list[str] = []  # of the answer, still to be asked for
         self.state = State.SILENT
 
     def receive_data(self, characters: bytes) -> None:
@@ -104,6 +132,8 @@ class Server:
     def hang_up(self) -> None:
         """Forget the session: the line was silent too long, or the mains is gone."""
         self.state = State.SILENT
+        self._goes_on_by_itself = False
+        self._parts = []
         self._reader.clear()
         self._output.clear()
 
@@ -119,9 +149,15 @@ class Server:
         self._require(State.LOCKED)
         self._say(Command(name="P0", data=data))
 
+    def hand_over(self) -> None:
+        """Agree to speak HDLC from here on."""
+        self._require(State.HANDED_OVER)
+        character = self._identification.baud_character
+        self._say(OptionSelect(baud_character=character, mode=Mode.HDLC))
+
     def accept(self) -> None:
-        """Take the password."""
-        self._require(State.LOCKED)
+        """Take the password, or the value."""
+        self._require(State.LOCKED, State.OPEN)
         self.state = State.OPEN
         self._say(Acknowledge())
 
@@ -131,15 +167,20 @@ class Server:
         self.state = State.SILENT
         self._say(Command(name="B0"))
 
-    def answer(self, text: str) -> None:
-        """Answer a read command."""
+    def answer(self, *texts: str) -> None:
+        """Answer a command; of several texts each is sent when the one before has arrived."""
         self._require(State.OPEN)
-        self._say(DataBlock(text=text))
+        self._parts = list(texts)
+        self._say_part()
 
     # --- what the meter hears -----------------------------------------------------------
 
     def next_event(self) -> Event | None:
         """Return what happened, or None when more characters are needed."""
+        if self._goes_on_by_itself:
+            self._goes_on_by_itself = False
+            self.state = State.READ_OUT
+            return Selected(self._identification.baud, Mode.READ_OUT)
         while True:
             try:
                 message = self._reader.next_message(*_EXPECTED[self.state])
@@ -157,41 +198,59 @@ class Server:
         match message:
             case Request(address=address) if address in ("", self._device_address):
                 self.state = State.IDENTIFIED
+                self._goes_on_by_itself = self._identification.protocol is not Protocol.C
                 self._say(self._identification)
                 return SignedOn()
             case OptionSelect():
-                read_out = message.mode is Mode.READ_OUT
-                self.state = State.READ_OUT if read_out else State.LOCKED
-                return Selected(message.baud, message.mode)
+                return self._select(message)
             case RepeatRequest():
                 self._output += self._said
-                return None
+            case Acknowledge() if self._parts:
+                self._say_part()
             case Command(name="B0"):
                 self.state = State.SILENT
                 return Left()
             case Command() if self.state is not State.READ_OUT:
                 return self._obey(message)
             case _:
-                return None
+                pass
+        return None
+
+    def _select(self, option: OptionSelect) -> Event:
+        """Follow the client; a meter without HDLC gives its read-out, as real ones do."""
+        without = option.mode is Mode.HDLC and not self._speaks_hdlc
+        mode = Mode.READ_OUT if without else option.mode
+        self.state = _SELECTED[mode]
+        return Selected(option.baud, mode)
 
     def _obey(self, command: Command) -> Event | None:
         data_sets = parse_data_sets(command.data or "")
         if len(data_sets) != 1:
             raise CodecError(f"a command about {len(data_sets)} data sets")
+        self._parts = []
         address, value = data_sets[0].address, data_sets[0].values[0].text
-        match command.name, self.state:
-            case "P1", _:
+        match command.name:
+            case "P1" | "P2":
                 self.state = State.LOCKED
                 return PasswordGiven(value)
-            case "R5", State.OPEN:
+            case name if self.state is State.OPEN and name in _READS:
                 return Asked(address, value)
+            case name if self.state is State.OPEN and name in _READS_IN_PARTS:
+                return Asked(address, value, in_parts=True)
+            case name if self.state is State.OPEN and name in _WRITES:
+                return Told(address, value)
             case _:
                 self._say(DataBlock(text="(ERROR)"))
                 return None
 
-    def _require(self, state: State) -> None:
-        if self.state is not state:
-            raise LocalProtocolError(f"not in {self.state.name}, but in {state.name} alone")
+    def _require(self, *states: State) -> None:
+        if self.state not in states:
+            names = " or ".join(state.name for state in states)
+            raise LocalProtocolError(f"not in {self.state.name}, but in {names} alone")
+
+    def _say_part(self) -> None:
+        text = self._parts.pop(0)
+        self._say(DataBlock(text=text, is_last=not self._parts))
 
     def _say(self, message: Message) -> None:
         self._said = bytes(message)

@@ -7,8 +7,8 @@ from hypothesis import given, strategies as st
 
 from quince.model.errors import CodecError, InvalidValueError
 from quince.model.quality import Quality
-from quince.protocols.optical.datasets import render_energy
-from quince.protocols.optical.profile import (
+from quince.protocols.optical.iec62056_21.datasets import render_energy
+from quince.protocols.optical.iec62056_21.profile import (
     Channel,
     Section,
     active_import,

@@ -24,7 +24,7 @@ from enum import IntFlag
 from quince.model.errors import CodecError, InvalidValueError
 from quince.model.interval import STEP, STEP_S, floor_boundary, require_utc
 from quince.model.quality import Quality
-from quince.protocols.optical.datasets import (
+from quince.protocols.optical.iec62056_21.datasets import (
     DataSet,
     Value,
     energy,
