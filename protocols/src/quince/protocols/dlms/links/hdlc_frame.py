@@ -7,7 +7,7 @@ octet, the check sequence included. Whatever does not verify is passed over up t
 from binascii import crc_hqx
 from dataclasses import dataclass, field
 
-from quince.model.errors import CodecError, InvalidValueError
+from quince.model.errors import CodecError, InvalidValueError, LocalProtocolError
 from quince.protocols.dlms.encoding.reader import Reader
 
 _FLAG = 0x7E
@@ -21,9 +21,16 @@ _FRAME_OCTETS_MIN = 7
 FRAME_OCTETS_MAX = _LENGTH_MASK
 # A frame's octets around its information, with two addresses of four octets.
 OVERHEAD_OCTETS_MAX = 15
+# Of these, what is in front of the information.
+_HEADER_OCTETS_MAX = OVERHEAD_OCTETS_MAX - _CHECK_OCTETS
 _REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
+# A whole read of a driver; what waits here was not taken, which is a driver's mistake.
+_BUFFER_OCTETS_MAX = 0x20000
 _ADDRESS_SIZES = frozenset({1, 2, 4})
 _SEVEN_BITS, _FOURTEEN_BITS = 0x7F, 0x3FFF
+# Reserved in a half of an address, by the address's octets (IEC 62056-46, from memory): a frame to
+# all stations reaches each of them, and none answers it. The number below is the CALLING device.
+_ALL_STATIONS = {1: _SEVEN_BITS, 2: _SEVEN_BITS, 4: _FOURTEEN_BITS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +62,19 @@ class HdlcAddress:
                 raise InvalidValueError("hdlc.lower", None, "an upper address above 127 needs one")
             return 1
         return 2 if max(self.upper, self.lower) <= _SEVEN_BITS else 4
+
+    def reaches(self, station: "HdlcAddress") -> bool:
+        """Whether a frame to this address is for `station`, alone or with all others."""
+        everyone = _ALL_STATIONS[self.size]
+        upper = self.upper in (everyone, station.upper)
+        lower = self.lower in (everyone, station.lower) or self.lower is None
+        return upper and lower
+
+    @property
+    def is_one_station(self) -> bool:
+        """Whether one station can be called so: neither "all" nor "calling"."""
+        everyone = _ALL_STATIONS[self.size]
+        return self.upper != everyone and self.lower not in (everyone, everyone - 1)
 
     def encode(self) -> bytes:
         """Write the address: seven bits an octet, the lowest bit marks the last one."""
@@ -145,7 +165,11 @@ def decode_frame(octets: bytes) -> Frame:
 
 
 class FrameReader:
-    """Finds frames in a stream, noise and all; holds no more than one frame."""
+    """Finds frames in a stream, noise and all; what it keeps when all are taken is below a frame.
+
+    A header is checked as soon as it is there: a length that noise made must not make us wait for
+    octets that never come, and swallow the repetitions meanwhile.
+    """
 
     def __init__(self, frame_octets_max: int = FRAME_OCTETS_MAX) -> None:
         self._frame_octets_max = frame_octets_max
@@ -153,18 +177,27 @@ class FrameReader:
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take octets, return the good frames among them."""
+        self.receive_data(data)
+        return list(iter(self.next_frame, None))
+
+    def receive_data(self, data: bytes) -> None:
+        """Keep octets; take the frames before the next."""
+        if len(self._buffer) + len(data) > _BUFFER_OCTETS_MAX:
+            raise LocalProtocolError("the frames before were not taken")
         self._buffer += data
-        frames = []
+
+    def next_frame(self) -> Frame | None:
+        """Return the next good frame; None when more octets are needed."""
         while self._find_flag():
             length = self._length()
             if length is None:
-                break
+                return None
             frame = self._decode(length)
             # The closing flag stays: it may open the next frame.
             del self._buffer[: length + 1 if frame else 1]
             if frame:
-                frames.append(frame)
-        return frames
+                return frame
+        return None
 
     def clear(self) -> None:
         """Forget what has arrived of a frame."""
@@ -184,7 +217,24 @@ class FrameReader:
         fits = _FRAME_OCTETS_MIN <= length <= self._frame_octets_max
         if form & _FORMAT_MASK != _FORMAT or not fits:
             return 0
-        return length if len(self._buffer) >= length + 2 else None
+        if len(self._buffer) >= length + 2:
+            return length
+        return None if self._may_begin(length) else 0
+
+    def _may_begin(self, length: int) -> bool:
+        """Whether what is there of a header can be one of a frame of `length` octets."""
+        reader = Reader(bytes(self._buffer[1 : 1 + _HEADER_OCTETS_MAX]))
+        try:
+            reader.take(2)
+            destination, source = read_address(reader), read_address(reader)
+            reader.take(1)
+            head_octets = 3 + destination.size + source.size
+            if length == head_octets + _CHECK_OCTETS:
+                return True  # nothing behind the header, which so has no check of its own
+            checked = bytes(self._buffer[1 : 1 + head_octets])
+            return reader.take(_CHECK_OCTETS) == check_sequence(checked)
+        except CodecError:
+            return len(self._buffer) <= _HEADER_OCTETS_MAX
 
     def _decode(self, length: int) -> Frame | None:
         if length == 0 or self._buffer[length + 1] != _FLAG:
