@@ -6,7 +6,7 @@ answer at once, and their octets collide.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from itertools import zip_longest
 
 from quince.model.errors import QuinceError
@@ -22,9 +22,9 @@ async def serve_bus(
     """Serve one session of each meter per connection; gives back the port (0: any free one)."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        # Python 3.11 reports a cancelled handler as an error of the loop; nothing is left.
+        with closing(writer), suppress(OSError, asyncio.CancelledError):
             await _answer([begin() for begin in sessions], reader, writer)
-        writer.close()
 
     async with await asyncio.start_server(handle, host, port) as server:
         yield server.sockets[0].getsockname()[1]

@@ -5,9 +5,13 @@ What the reader sends passes untouched, so that the meter itself keeps its sense
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+
+import structlog
 
 from quince.firmware_sims.hostile.mischief import Mischiefs
+
+log = structlog.get_logger()
 
 _READ_OCTETS_MAX = 65_536
 
@@ -19,9 +23,15 @@ async def bad_line(
     """Listen on `host` and `port` (0: any free one; gives it back), and pass on to the meter."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        try:
             await _between(mischiefs, meter, reader, writer)
-        writer.close()
+        except OSError:
+            log.debug("bad_line_ended", meter=meter)
+        except asyncio.CancelledError:
+            # Python 3.11 reports a cancelled handler as an error of the loop; nothing is left.
+            log.debug("bad_line_stopped", meter=meter)
+        finally:
+            writer.close()
 
     async with await asyncio.start_server(handle, host, port) as server:
         yield server.sockets[0].getsockname()[1]
@@ -46,6 +56,7 @@ async def _between(
         for side in sides:
             side.cancel()
         meter_writer.close()
+        await asyncio.gather(*sides, return_exceptions=True)
 
 
 class _Asked:
