@@ -12,20 +12,15 @@ from quince.protocols.dlms.apdu.reference import Access, AccessResult, Ref
 from quince.protocols.dlms.association.client import ClientAssociation
 from quince.protocols.dlms.association.server import ServerAssociation
 from quince.protocols.dlms.association.session import MeterSession, ServerSession, SessionEvent
-from quince.protocols.dlms.association.states import (
-    Associated,
-    Authentication,
-    NoSecurity,
-    Password,
-    Reply,
-)
+from quince.protocols.dlms.association.states import Associated, Reply
 from quince.protocols.dlms.encoding.axdr import Data
 from quince.protocols.dlms.links.hdlc import HdlcLink, Role
 from quince.protocols.dlms.links.hdlc_frame import HdlcAddress
 from quince.protocols.dlms.links.link import Link
 from quince.protocols.dlms.links.wrapper import WrapperLink
-from quince.protocols.dlms.security.protection import Gmac
-from quince.protocols.dlms.security.suite import Keys, MemoryCounters
+from quince.protocols.dlms.security.counters import MemoryCounters
+from quince.protocols.dlms.security.credentials import Authentication, Gmac, NoSecurity, Password
+from quince.protocols.dlms.security.suite import Keys
 
 E = TypeVar("E", bound=SessionEvent)
 KEYS = Keys(encryption=bytes(range(16)), authentication=bytes(range(0xD0, 0xE0)))

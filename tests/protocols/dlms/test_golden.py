@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,27 @@ import pytest
 
 from quince.model.errors import CodecError
 from quince.protocols.dlms.apdu import acse, initiate
-from quince.protocols.dlms.apdu.services import EventNotification, GetBlockResponse, decode_apdu
-from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.apdu.apdu import decode_apdu
+from quince.protocols.dlms.apdu.get import GetBlockResponse
+from quince.protocols.dlms.apdu.notification import EventNotification
+from quince.protocols.dlms.cosem.clock import MeterTime
+from quince.protocols.dlms.cosem.names import LAST_GASP, POWER_UP
+from quince.protocols.dlms.cosem.profile import Layout, read_columns
+from quince.protocols.dlms.cosem.rows import read_rows
 from quince.protocols.dlms.encoding import axdr
 from quince.protocols.dlms.encoding.date_time import decode_date_time
 from quince.protocols.dlms.links.hdlc_frame import FrameReader
 from quince.protocols.dlms.links.link import ApduReceived
 from quince.protocols.dlms.links.wrapper import WrapperLink
-from quince.protocols.dlms.security.protection import (
+from quince.protocols.dlms.security.envelopes import (
     GLO_INITIATE_REQUEST,
     GLO_INITIATE_RESPONSE,
+    Envelope,
     decode_envelope,
     decode_initiate_envelope,
 )
-from quince.protocols.dlms.security.suite import Keys, unseal
+from quince.protocols.dlms.security.sealing import unseal
+from quince.protocols.dlms.security.suite import Keys
 
 METER_TITLE = b"MTR\x00\x00\x00\x00\x01"
 ACSE: dict[int, Callable[[bytes], object]] = {
@@ -77,7 +85,7 @@ def _keys(case: dict[str, Any]) -> Keys:
 def _opened(case: dict[str, Any], apdu: bytes) -> bytes:
     """Return the plain APDU; glo-action carries no title, so the direction tells whose it is."""
     envelope = decode_envelope(apdu)
-    if envelope is None:
+    if not isinstance(envelope, Envelope):
         return apdu
     sides = {0xCB: bytes.fromhex(case["client_system_title"]), 0xCF: METER_TITLE}
     title = sides.get(envelope.tag, envelope.system_title)
@@ -110,21 +118,21 @@ def test_a_ciphered_initiate_is_opened(public_data: Path, number: int) -> None:
 def test_a_day_of_a_real_profile_becomes_rows(public_data: Path) -> None:
     _case, apdus = _session(public_data, 0)
     blocks = [decode_apdu(apdu) for apdu in apdus if apdu[:2] == b"\xc4\x02"]
-    buffer = axdr.decode(b"".join(block.block for block in blocks))  # type: ignore[union-attr, misc] # blocks all
+    buffer = axdr.Encoded(b"".join(block.block for block in blocks))  # type: ignore[union-attr, misc] # blocks all
     (columns,) = (apdu[4:] for apdu in apdus if apdu[:6] == bytes.fromhex("c401c1000104"))
-    rows = cosem.read_rows(
-        buffer, cosem.read_columns(axdr.decode(columns)), period_s=900, fallback_offset_min=120
-    )
-    assert len(rows) == 96
-    assert rows[0].moment.at_utc.isoformat() == "2024-05-01T22:00:00+00:00"
-    assert rows[95].values[2].as_int() - rows[94].values[2].as_int() == 37
+    layout = Layout(columns=read_columns(axdr.decode(columns)), period_s=900)
+    rows = read_rows(buffer, layout, MeterTime(standard_offset_min=120))
+    first_s = int(datetime(2024, 5, 1, 22, 0, tzinfo=UTC).timestamp())
+    assert list(rows.at_s) == [first_s + 900 * i for i in range(96)]
+    register = [value or 0 for value in rows.integers(2)]
+    assert register[95] - register[94] == 37
 
 
 @pytest.mark.parametrize(
     ("number", "name", "device", "at_utc"),
     [
-        (0, cosem.LAST_GASP, b"KA6P005039021110", "2023-07-06T08:54:38+00:00"),
-        (1, cosem.POWER_UP, b"KAL7005088116712", "2023-10-25T09:18:41+00:00"),
+        (0, LAST_GASP, b"KA6P005039021110", "2023-07-06T08:54:38+00:00"),
+        (1, POWER_UP, b"KAL7005088116712", "2023-10-25T09:18:41+00:00"),
     ],
 )
 def test_the_pushes_of_a_real_meter_are_read(

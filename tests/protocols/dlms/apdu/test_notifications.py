@@ -6,7 +6,8 @@ import pytest
 
 from quince.model.errors import CodecError
 from quince.model.obis import Obis
-from quince.protocols.dlms.apdu.services import DataNotification, decode_apdu
+from quince.protocols.dlms.apdu.apdu import decode_apdu
+from quince.protocols.dlms.apdu.notification import DataNotification
 from quince.protocols.dlms.encoding.axdr import Data, Tag, decode, octet_string, structure
 from quince.protocols.dlms.encoding.date_time import decode_date_time
 from quince.protocols.dlms.links.hdlc_frame import FrameReader

@@ -30,11 +30,15 @@ _USER_SOURCE, _PROVIDER_SOURCE = 0xA1, 0xA2
 
 
 class Mechanism(IntEnum):
-    """How the two sides prove who they are; those not named here are refused."""
+    """How the two sides prove who they are; 2 is each maker's own, and is refused."""
 
     NONE = 0
     PASSWORD = 1
+    MD5 = 3
+    SHA1 = 4
     GMAC = 5
+    SHA256 = 6
+    ECDSA = 7
 
 
 class Diagnostic(IntEnum):
@@ -98,6 +102,7 @@ class AssociationResponse:
         if self.mechanism:
             body += encode_field(_SERVER_REQUIREMENTS, _AUTHENTICATION_UNIT)
             body += encode_field(_SERVER_MECHANISM, _MECHANISM_OID + bytes((self.mechanism,)))
+        if self.value:
             body += encode_field(_SERVER_VALUE, encode_field(_CHARSTRING, self.value))
         return encode_field(AARE, body + _encode_user_information(self.user_information))
 

@@ -1,10 +1,10 @@
 """The xDLMS initiate pair: what the two sides can do, and the largest APDU each receives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntFlag
 
 from quince.model.errors import CodecError, InvalidValueError
-from quince.protocols.dlms.encoding.reader import Reader
+from quince.protocols.dlms.encoding.reader import Reader, sized
 
 INITIATE_REQUEST = 0x01
 INITIATE_RESPONSE = 0x08
@@ -18,11 +18,19 @@ PDU_OCTETS_MAX = 0xFFFF
 
 
 class Conformance(IntFlag):
-    """The services of the 24-bit conformance block that this package speaks."""
+    """The services by logical name, as the 24-bit conformance block names them."""
 
     GENERAL_PROTECTION = 1 << 22
+    GENERAL_BLOCK_TRANSFER = 1 << 21
+    ATTRIBUTE_0_WITH_SET = 1 << 15
+    PRIORITY = 1 << 14
+    ATTRIBUTE_0_WITH_GET = 1 << 13
     BLOCK_TRANSFER_WITH_GET = 1 << 12
+    BLOCK_TRANSFER_WITH_SET = 1 << 11
+    BLOCK_TRANSFER_WITH_ACTION = 1 << 10
     MULTIPLE_REFERENCES = 1 << 9
+    DATA_NOTIFICATION = 1 << 7
+    ACCESS = 1 << 6
     GET = 1 << 4
     SET = 1 << 3
     SELECTIVE_ACCESS = 1 << 2
@@ -30,10 +38,16 @@ class Conformance(IntFlag):
     ACTION = 1 << 0
 
 
+# What both roles of this package speak; a service that is added is added here.
 SERVED = (
     Conformance.GENERAL_PROTECTION
+    | Conformance.GENERAL_BLOCK_TRANSFER
     | Conformance.BLOCK_TRANSFER_WITH_GET
+    | Conformance.BLOCK_TRANSFER_WITH_SET
+    | Conformance.BLOCK_TRANSFER_WITH_ACTION
     | Conformance.MULTIPLE_REFERENCES
+    | Conformance.DATA_NOTIFICATION
+    | Conformance.ACCESS
     | Conformance.GET
     | Conformance.SET
     | Conformance.SELECTIVE_ACCESS
@@ -44,10 +58,14 @@ SERVED = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Initiate:
-    """A request or its response: the conformance as its 24 bits, the sender's largest APDU."""
+    """A request or its response: the conformance as its 24 bits, the sender's largest APDU.
+
+    A request may bring the key that is to seal this association's APDUs.
+    """
 
     conformance: int
     pdu_octets_max: int
+    dedicated_key: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
         if not 0 <= self.conformance < 1 << 24:
@@ -57,8 +75,9 @@ class Initiate:
 
 
 def encode_request(initiate: Initiate) -> bytes:
-    """Write an initiate-request: no dedicated key, a response allowed, no quality of service."""
-    return bytes((INITIATE_REQUEST, 0, 0, 0, _VERSION)) + _encode_tail(initiate)
+    """Write an initiate-request: a response allowed, no quality of service."""
+    key = b"\x01" + sized(initiate.dedicated_key) if initiate.dedicated_key else b"\x00"
+    return bytes((INITIATE_REQUEST,)) + key + bytes((0, 0, _VERSION)) + _encode_tail(initiate)
 
 
 def encode_response(initiate: Initiate) -> bytes:
@@ -68,16 +87,15 @@ def encode_response(initiate: Initiate) -> bytes:
 
 
 def decode_request(octets: bytes) -> Initiate:
-    """Read an initiate-request; a dedicated key is passed over: it is never used."""
+    """Read an initiate-request."""
     reader = _open(octets, INITIATE_REQUEST)
-    if reader.flag():
-        reader.sized()
+    dedicated_key = reader.sized() if reader.flag() else b""
     for _response_allowed_and_quality in range(2):
         if reader.flag():
             reader.octet()
     initiate = _decode_tail(reader)
     reader.finish("initiate-request")
-    return initiate
+    return replace(initiate, dedicated_key=dedicated_key)
 
 
 def decode_response(octets: bytes) -> Initiate:

@@ -1,64 +1,49 @@
-"""The client's side of an association: one request at a time, each answered by one Reply."""
+"""The client's side of an association: one request at a time, each answered by one Reply.
 
-from dataclasses import dataclass, field
+A list is one request too, answered by one ReplyList.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
 
 from quince.model.errors import LocalProtocolError, RemoteProtocolError
 from quince.model.rng import Rng
-from quince.protocols.dlms.apdu import acse, initiate, services as plain
-from quince.protocols.dlms.apdu.reference import Access, AccessResult, Ref
+from quince.protocols.dlms.apdu import acse
+from quince.protocols.dlms.apdu.access import AccessPart
+from quince.protocols.dlms.apdu.apdu import Request, Response, decode_apdu
+from quince.protocols.dlms.apdu.block_transfer import GeneralBlock, decode_general_block
+from quince.protocols.dlms.apdu.exception import (
+    ConfirmedServiceError,
+    ExceptionResponse,
+    decode_refusal,
+)
+from quince.protocols.dlms.apdu.initiate import Conformance
+from quince.protocols.dlms.apdu.notification import DataNotification, EventNotification
+from quince.protocols.dlms.apdu.reference import Access, Item, Ref
+from quince.protocols.dlms.association.client_opening import OPENING_INVOKE_ID, ClientOpening
+from quince.protocols.dlms.association.exchanges import Exchange
+from quince.protocols.dlms.association.general_blocks import BlockTransfer
+from quince.protocols.dlms.association.requesting import Requests
 from quince.protocols.dlms.association.states import (
-    CHALLENGE_OCTETS,
-    CHALLENGE_OCTETS_MAX,
-    CHALLENGE_OCTETS_MIN,
-    REPLY_TO_HLS,
     Associated,
     AssociationEvent,
-    Authentication,
     NeedSend,
-    Password,
     Released,
     Reply,
+    ReplyList,
     ServerPush,
     State,
-    mechanism_of,
-    open_apdu,
+    Terms,
 )
-from quince.protocols.dlms.encoding.axdr import Data, decode, octet_string
-from quince.protocols.dlms.encoding.reader import sized
-from quince.protocols.dlms.errors import (
-    AssociationRefusedError,
-    AuthenticationError,
-    ServiceRefusedError,
-)
-from quince.protocols.dlms.security.protection import (
-    GLO_INITIATE_REQUEST,
-    GLO_INITIATE_RESPONSE,
-    PROTECTION_OCTETS,
-    Gmac,
-    Protection,
-    decode_initiate_envelope,
-)
+from quince.protocols.dlms.encoding.axdr import Data
+from quince.protocols.dlms.errors import ServiceRefusedError
+from quince.protocols.dlms.security.credentials import Authentication
+from quince.protocols.dlms.security.protection import Clear
 
-# 65,536 values, the most axdr reads, are about 400 kB in a profile; strings may take more.
-TRANSFER_OCTETS_MAX = 2**20
-_INVOKE_IDS = 16
-_AUTHENTICATION_DIAGNOSTICS = frozenset(
-    {
-        acse.Diagnostic.MECHANISM_NOT_RECOGNISED,
-        acse.Diagnostic.MECHANISM_REQUIRED,
-        acse.Diagnostic.AUTHENTICATION_FAILED,
-        acse.Diagnostic.AUTHENTICATION_REQUIRED,
-    }
-)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Pending:
-    """The request under way, and the blocks of its answer so far."""
-
-    request: plain.Request
-    blocks: bytearray = field(default_factory=bytearray)
-    block_number: int = 0
+# Answers to earlier requests, late or told twice by the network, that one request may meet.
+STALE_RESPONSES_MAX = 8
+# How often one request asks again for blocks that did not come.
+REMINDERS_MAX = 3
 
 
 class ClientAssociation:
@@ -67,62 +52,85 @@ class ClientAssociation:
     Errors of the other side are raised: AssociationRefusedError, ServiceRefusedError,
     ProtectionError, CodecError. Behind any of them but ServiceRefusedError the link should be
     closed. `pdu_octets_max` is the largest APDU we receive; a meter cuts its blocks to it.
+    `window` is how many general blocks we take in a row: more than one only on links that let
+    the meter send several APDUs unasked.
     """
 
     def __init__(
-        self, authentication: Authentication, *, rng: Rng, pdu_octets_max: int = 1024
+        self,
+        authentication: Authentication,
+        *,
+        rng: Rng,
+        pdu_octets_max: int = 1024,
+        window: int = 1,
     ) -> None:
         self.state = State.IDLE
         self._authentication = authentication
         self._rng = rng
         self._pdu_octets_max = pdu_octets_max
-        self._server_pdu_octets_max = initiate.PDU_OCTETS_MAX
-        self._protection: Protection | None = None
-        self._challenge = b""
-        self._invoke_id = 0
-        self._pending: _Pending | None = None
+        self._window = window
+        self._opening = ClientOpening(authentication, rng=rng, pdu_octets_max=pdu_octets_max)
+        self._terms = Terms(peer_pdu_octets_max=1, conformance=0, protection=Clear())
+        self._requests = Requests(room_octets=0, conformance=0, last_invoke_id=0)
+        # What is under way: the exchanges still to come, the replies so far.
+        self._exchanges: deque[Exchange] = deque()
+        self._replies: list[Reply] = []
+        self._is_list = False
+        self._blocks: BlockTransfer | None = None
+        self._stale_responses = 0
+        self._reminders = 0
 
     # -- requests ------------------------------------------------------------------------
 
     def open(self) -> bytes:
         """Return the AARQ."""
         self._require(State.IDLE)
-        own = self._authentication
-        proposal = initiate.Initiate(
-            conformance=initiate.SERVED, pdu_octets_max=self._pdu_octets_max
+        self._opening = ClientOpening(
+            self._authentication, rng=self._rng, pdu_octets_max=self._pdu_octets_max
         )
-        user_information, value = initiate.encode_request(proposal), b""
-        if isinstance(own, Gmac):
-            self._protection = Protection(own)
-            sealed = self._protection.seal(user_information)
-            user_information = bytes((GLO_INITIATE_REQUEST,)) + sized(sealed)
-            value = self._challenge = self._rng.randbytes(CHALLENGE_OCTETS)
-        elif isinstance(own, Password):
-            value = own.secret
         self.state = State.ASSOCIATING
-        return acse.AssociationRequest(
-            ciphered=isinstance(own, Gmac),
-            mechanism=mechanism_of(own),
-            value=value,
-            system_title=own.system_title if isinstance(own, Gmac) else b"",
-            user_information=user_information,
-        ).encode()
+        return self._opening.request()
 
     def get(self, ref: Ref, access: Access | None = None) -> bytes:
         """Return the APDU that reads an attribute, or the selected part of it."""
         self._require(State.ASSOCIATED)
-        return self._request(plain.GetRequest(invoke_id=self._count(), items=((ref, access),)))
+        return self._begin([self._requests.get(ref, access)], is_list=False)
 
-    def set(self, ref: Ref, data: Data) -> bytes:
-        """Return the APDU that writes an attribute."""
+    def set(self, ref: Ref, data: Data, access: Access | None = None) -> bytes:
+        """Return the APDU that writes an attribute, or the selected part of it."""
         self._require(State.ASSOCIATED)
-        invoke_id = self._count()
-        return self._request(plain.SetRequest(invoke_id=invoke_id, ref=ref, access=None, data=data))
+        return self._begin([self._requests.set(ref, data, access)], is_list=False)
 
     def action(self, ref: Ref, data: Data | None = None) -> bytes:
         """Return the APDU that calls a method."""
         self._require(State.ASSOCIATED)
-        return self._request(plain.ActionRequest(invoke_id=self._count(), ref=ref, data=data))
+        return self._begin([self._requests.action(ref, data)], is_list=False)
+
+    def get_list(self, items: Sequence[Item]) -> bytes:
+        """Return the first APDU that reads attributes; as all lists, it ends in a ReplyList.
+
+        Lists work with any meter: what it does not take at once is asked one by one.
+        """
+        self._require_some(items)
+        return self._begin(self._requests.get_list(items), is_list=True)
+
+    def set_list(self, items: Sequence[tuple[Ref, Data]]) -> bytes:
+        """Return the first APDU that writes attributes."""
+        self._require_some(items)
+        return self._begin(self._requests.set_list(items), is_list=True)
+
+    def action_list(self, items: Sequence[tuple[Ref, Data | None]]) -> bytes:
+        """Return the first APDU that calls methods."""
+        self._require_some(items)
+        return self._begin(self._requests.action_list(items), is_list=True)
+
+    def access(self, parts: Sequence[tuple[AccessPart, Data]]) -> bytes:
+        """Return the first APDU that reads, writes and calls, in this order.
+
+        Each part comes with its data, NULL where it has none.
+        """
+        self._require_some(parts)
+        return self._begin(self._requests.access(parts), is_list=True)
 
     def release(self) -> bytes:
         """Return the RLRQ."""
@@ -130,146 +138,136 @@ class ClientAssociation:
         self.state = State.RELEASING
         return acse.encode_release(acse.RLRQ)
 
+    def remind(self) -> tuple[bytes, ...]:
+        """Return what to send when a general block transfer stalls; nothing in any other case.
+
+        Other APDUs are never sent again: under protection a counter is used once.
+        """
+        if self._blocks is None or self._reminders == REMINDERS_MAX:
+            return ()
+        self._reminders += 1
+        return self._blocks.repeat()
+
     def _require(self, state: State) -> None:
-        if self.state is not state or self._pending is not None:
+        if self.state is not state or self._exchanges:
             raise LocalProtocolError(f"the association is {self.state.name}, or a reply is due")
 
-    def _count(self) -> int:
-        self._invoke_id = (self._invoke_id + 1) % _INVOKE_IDS
-        return self._invoke_id
+    def _require_some(self, items: Sequence[object]) -> None:
+        self._require(State.ASSOCIATED)
+        if not items:
+            raise LocalProtocolError("a list of nothing")
 
-    def _request(self, request: plain.Request) -> bytes:
-        octets = self._send(request)
-        self._pending = _Pending(request=request)
+    def _begin(self, exchanges: Iterable[Exchange], *, is_list: bool) -> bytes:
+        planned = deque(exchanges)
+        octets = self._travelling(planned[0].request)
+        self._exchanges, self._replies, self._is_list = planned, [], is_list
+        self._stale_responses = self._reminders = 0
         return octets
 
-    def _send(self, request: plain.Request) -> bytes:
-        octets = request.encode()
-        room = self._server_pdu_octets_max - (PROTECTION_OCTETS if self._protection else 0)
-        if len(octets) > room:
+    def _travelling(self, request: Request) -> bytes:
+        """Return a request sealed, or the first block of it if it is too long in one piece."""
+        self._blocks = None
+        octets = self._terms.protection.seal_apdu(request.encode())
+        if len(octets) <= self._terms.peer_pdu_octets_max:
+            return octets
+        if not self._terms.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
             raise LocalProtocolError(f"{len(octets)} octets are more than the meter receives")
-        return self._protection.seal_apdu(octets, general=False) if self._protection else octets
+        self._blocks = self._new_transfer()
+        # One block, until the meter has told how many it takes in a row.
+        (first,) = self._blocks.send(octets)
+        return first
+
+    def _new_transfer(self) -> BlockTransfer:
+        return BlockTransfer(pdu_octets_max=self._terms.peer_pdu_octets_max, window=self._window)
 
     # -- what arrives --------------------------------------------------------------------
 
     def receive(self, apdu: bytes) -> list[AssociationEvent]:
         """Take one APDU from the meter."""
-        if apdu[:1] == bytes((plain.EXCEPTION_RESPONSE,)):
-            # It comes in clear, even in a ciphered association.
-            raise self._refused(plain.decode_exception(apdu))
+        refusal = decode_refusal(apdu)  # in clear, even in a ciphered association
+        if refusal is not None:
+            if self.state is State.RELEASING:
+                return self._released()  # a meter that knows no release: hanging up is one
+            raise self._refused(refusal)
         match self.state:
             case State.IDLE:
                 raise RemoteProtocolError("an APDU outside of any association")
-            case State.ASSOCIATING:
-                return self._on_aare(acse.decode_response(apdu))
+            case State.ASSOCIATING | State.HLS_PENDING:
+                return self._on_opening(apdu)
             case State.RELEASING:
                 acse.decode_release(acse.RLRE, apdu)
-                self.state, self._protection = State.IDLE, None
-                return [Released()]
-            case State.HLS_PENDING | State.ASSOCIATED:
-                octets, _general = open_apdu(self._protection, apdu)
-                return self._on_response(plain.decode_apdu(octets))
+                return self._released()
+            case State.ASSOCIATED:
+                block = decode_general_block(apdu)
+                return self._on_apdu(apdu) if block is None else self._on_general_block(block)
 
-    def _refused(self, exception: plain.ExceptionResponse) -> ServiceRefusedError:
-        self._pending = None
+    def _released(self) -> list[AssociationEvent]:
+        self.state = State.IDLE
+        return [Released()]
+
+    def _refused(self, refusal: ExceptionResponse | ConfirmedServiceError) -> ServiceRefusedError:
+        self._exchanges.clear()
+        self._blocks = None
         if self.state is not State.ASSOCIATED:
             self.state = State.IDLE
-        codes = f"state error {exception.state_error}, service error {exception.service_error}"
-        return ServiceRefusedError(f"the meter says {codes}", exception.expected_counter)
+        counter = refusal.expected_counter if isinstance(refusal, ExceptionResponse) else None
+        return ServiceRefusedError(f"the meter says {refusal}", counter)
 
-    def _on_aare(self, response: acse.AssociationResponse) -> list[AssociationEvent]:
-        self.state = State.IDLE
-        if response.result != acse.ACCEPTED:
-            raise _refusal(response.diagnostic)
-        user_information = response.user_information
-        if self._protection is not None:
-            self._protection.meet(response.system_title)
-            sealed = decode_initiate_envelope(GLO_INITIATE_RESPONSE, user_information)
-            user_information = self._protection.open(sealed)
-        accepted = initiate.decode_response(user_information)
-        self._server_pdu_octets_max = accepted.pdu_octets_max
-        if self._protection is None:
-            self.state = State.ASSOCIATED
-            return [Associated()]
-        return self._prove(self._protection, response.value)
-
-    def _prove(self, protection: Protection, challenge: bytes) -> list[AssociationEvent]:
-        if not CHALLENGE_OCTETS_MIN <= len(challenge) <= CHALLENGE_OCTETS_MAX:
-            raise AuthenticationError("the meter gave no challenge")
-        proof = octet_string(protection.prove(challenge))
-        request = plain.ActionRequest(invoke_id=self._count(), ref=REPLY_TO_HLS, data=proof)
-        self.state = State.HLS_PENDING
-        return [NeedSend(apdu=self._request(request))]
-
-    def _on_response(self, response: plain.Apdu) -> list[AssociationEvent]:
-        if isinstance(response, plain.EventNotification | plain.DataNotification):
-            return [ServerPush(notification=response)]
-        pending = self._pending
-        if pending is None or isinstance(response, plain.ExceptionResponse):
-            raise RemoteProtocolError("a response to nothing")
-        if response.invoke_id != pending.request.invoke_id:
-            raise RemoteProtocolError("a response to another request")
-        match pending.request, response:
-            case plain.GetRequest(), plain.GetBlockResponse():
-                return self._on_block(pending, response)
-            case plain.GetRequest(), plain.GetResponse(results=(result,)):
-                return self._finish(_reply(result))
-            case plain.SetRequest(), plain.SetResponse():
-                return self._finish(Reply(result=response.result))
-            case plain.ActionRequest(), plain.ActionResponse():
-                return self._on_action(response)
-            case _:
-                raise RemoteProtocolError("a response of another kind")
-
-    def _on_block(
-        self, pending: _Pending, response: plain.GetBlockResponse
-    ) -> list[AssociationEvent]:
-        if isinstance(response.block, AccessResult):
-            return self._finish(Reply(result=response.block))
-        pending.block_number += 1
-        if response.block_number != pending.block_number:
-            raise RemoteProtocolError(f"block {response.block_number}, not {pending.block_number}")
-        if not response.block and not response.last:
-            raise RemoteProtocolError("an empty block, and more to come")
-        pending.blocks += response.block
-        if len(pending.blocks) > TRANSFER_OCTETS_MAX:
-            raise RemoteProtocolError(f"more than {TRANSFER_OCTETS_MAX} octets in blocks")
-        if response.last:
-            return self._finish(_reply(decode(bytes(pending.blocks))))
-        request = plain.GetNextRequest(
-            invoke_id=response.invoke_id, block_number=response.block_number
+    def _on_opening(self, apdu: bytes) -> list[AssociationEvent]:
+        was, self.state = self.state, State.IDLE  # where an error leaves us
+        step = self._opening.receive(apdu)
+        if isinstance(step, NeedSend):
+            self.state = State.HLS_PENDING
+            return [step]
+        self._terms = step
+        self._requests = Requests(
+            room_octets=step.peer_pdu_octets_max - step.protection.overhead_octets,
+            conformance=step.conformance,
+            last_invoke_id=OPENING_INVOKE_ID if was is State.HLS_PENDING else 0,
         )
-        return [NeedSend(apdu=self._send(request))]
-
-    def _on_action(self, response: plain.ActionResponse) -> list[AssociationEvent]:
-        if self._protection is not None and self.state is State.HLS_PENDING:
-            return self._on_proof(self._protection, response)
-        if isinstance(response.data, AccessResult):
-            return self._finish(Reply(result=response.result or response.data))
-        return self._finish(Reply(result=response.result, data=response.data))
-
-    def _on_proof(
-        self, protection: Protection, response: plain.ActionResponse
-    ) -> list[AssociationEvent]:
-        self.state, self._pending = State.IDLE, None
-        if response.result is not AccessResult.SUCCESS or not isinstance(response.data, Data):
-            raise AuthenticationError(f"the meter refused our proof: {response.result.name}")
-        protection.verify(response.data.as_octets(), self._challenge)
         self.state = State.ASSOCIATED
         return [Associated()]
 
-    def _finish(self, reply: Reply) -> list[AssociationEvent]:
-        self._pending = None
-        return [reply]
+    def _on_general_block(self, block: GeneralBlock) -> list[AssociationEvent]:
+        if self._blocks is None:
+            if not self._exchanges and block.number != 1:
+                return self._pass_over(block)  # of a transfer that is over
+            self._blocks = self._new_transfer()
+        step = self._blocks.receive(block)
+        if step.apdu is None:
+            return [NeedSend(apdu=one) for one in step.to_send]
+        self._blocks = None
+        refusal = decode_refusal(step.apdu)
+        if refusal is not None:
+            raise self._refused(refusal)
+        return self._on_apdu(step.apdu)
 
+    def _on_apdu(self, apdu: bytes) -> list[AssociationEvent]:
+        response = decode_apdu(self._terms.protection.open_apdu(apdu))
+        if isinstance(response, EventNotification | DataNotification):
+            return [ServerPush(notification=response)]
+        if not isinstance(response, Response):
+            raise RemoteProtocolError(f"a {type(response).__name__} from a meter")
+        exchange = self._exchanges[0] if self._exchanges else None
+        if exchange is None or response.invoke_id != exchange.request.invoke_id:
+            return self._pass_over(response)
+        request = exchange.receive(response)
+        if request is not None:
+            return [NeedSend(apdu=self._travelling(request))]
+        return self._on_whole(exchange)
 
-def _reply(result: Data | AccessResult) -> Reply:
-    if isinstance(result, AccessResult):
-        return Reply(result=result)
-    return Reply(result=AccessResult.SUCCESS, data=result)
+    def _pass_over(self, response: Response | GeneralBlock) -> list[AssociationEvent]:
+        """Let an answer to an earlier request go by: it was late, or the network told it twice."""
+        self._stale_responses += 1
+        if self._stale_responses > STALE_RESPONSES_MAX:
+            raise RemoteProtocolError(f"a {type(response).__name__} to another request")
+        return []
 
-
-def _refusal(diagnostic: int) -> AssociationRefusedError:
-    if diagnostic in _AUTHENTICATION_DIAGNOSTICS:
-        return AuthenticationError(f"the meter says {acse.Diagnostic(diagnostic).name}")
-    return AssociationRefusedError(f"the meter says diagnostic {diagnostic}")
+    def _on_whole(self, exchange: Exchange) -> list[AssociationEvent]:
+        self._exchanges.popleft()
+        self._replies.extend(exchange.replies)
+        if self._exchanges:
+            return [NeedSend(apdu=self._travelling(self._exchanges[0].request))]
+        if self._is_list:
+            return [ReplyList(replies=tuple(self._replies))]
+        return list(self._replies)

@@ -1,69 +1,34 @@
 """The meter's side of an association: every APDU gets its answer, wrong ones a refusal."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
-from cryptography.hazmat.primitives.constant_time import bytes_eq
-
-from quince.model.errors import CodecError
+from quince.model.errors import CodecError, LocalProtocolError, RemoteProtocolError
 from quince.model.rng import Rng
-from quince.protocols.dlms.apdu import acse, initiate, services as plain
-from quince.protocols.dlms.apdu.reference import Access, AccessResult, Ref
-from quince.protocols.dlms.association.states import (
-    CHALLENGE_OCTETS,
-    CHALLENGE_OCTETS_MAX,
-    CHALLENGE_OCTETS_MIN,
-    REPLY_TO_HLS,
-    Authentication,
-    Password,
-    State,
-    mechanism_of,
-    open_apdu,
-)
-from quince.protocols.dlms.encoding.axdr import Data, octet_string
-from quince.protocols.dlms.encoding.reader import sized
-from quince.protocols.dlms.errors import AuthenticationError, ProtectionError, ReplayError
-from quince.protocols.dlms.security.protection import (
-    GLO_INITIATE_REQUEST,
-    GLO_INITIATE_RESPONSE,
-    PROTECTION_OCTETS,
-    Gmac,
-    Protection,
-    decode_initiate_envelope,
-)
+from quince.protocols.dlms.apdu import acse
+from quince.protocols.dlms.apdu.apdu import decode_apdu
+from quince.protocols.dlms.apdu.block_transfer import GeneralBlock, decode_general_block
+from quince.protocols.dlms.apdu.exception import ExceptionResponse, ServiceError, StateError
+from quince.protocols.dlms.apdu.initiate import Conformance
+from quince.protocols.dlms.apdu.reference import AccessResult
+from quince.protocols.dlms.association.general_blocks import BlockTransfer
+from quince.protocols.dlms.association.objects import ObjectModel
+from quince.protocols.dlms.association.server_opening import CLIENT_PDU_OCTETS_MIN, ServerOpening
+from quince.protocols.dlms.association.serving import Services
+from quince.protocols.dlms.association.states import State, Terms
+from quince.protocols.dlms.encoding.reader import Reader
+from quince.protocols.dlms.errors import ProtectionError, ReplayError
+from quince.protocols.dlms.security.credentials import Authentication
+from quince.protocols.dlms.security.protection import Clear
 
-# Tag, kind, invoke id, last, number, choice and a length in long form.
-_BLOCK_HEAD_OCTETS = 12
-# A client that receives less could not even be sent a block under protection.
-_CLIENT_PDU_OCTETS_MIN = 64
-
-
-class ObjectModel(Protocol):
-    """What the meter holds."""
-
-    def get(self, ref: Ref, access: Access | None) -> Data | AccessResult:
-        """Return an attribute, or why not."""
-        ...
-
-    def set(self, ref: Ref, data: Data) -> AccessResult:
-        """Write an attribute."""
-        ...
-
-    def action(self, ref: Ref, data: Data | None) -> tuple[AccessResult, Data | None]:
-        """Call a method."""
-        ...
-
-
-class _RefusedError(Exception):
-    """Ends the handling of an AARQ with a diagnostic."""
-
-    def __init__(self, diagnostic: acse.Diagnostic) -> None:
-        super().__init__(diagnostic.name)
-        self.diagnostic = diagnostic
+# How many general blocks we take in a row. A client sends them as fast as its link lets it.
+_WINDOW = 8
 
 
 class ServerAssociation:
-    """Answers one client. `accepts` holds the authentications it may choose from."""
+    """Answers one client. `accepts` holds the authentications it may choose from.
+
+    `public` is what a client sees that proves nothing; all of `objects` if it is not given.
+    """
 
     def __init__(
         self,
@@ -72,217 +37,132 @@ class ServerAssociation:
         *,
         rng: Rng,
         pdu_octets_max: int = 1024,
+        public: ObjectModel | None = None,
     ) -> None:
         self.state = State.IDLE
         self._objects = objects
-        self._accepts: dict[int, Authentication] = {mechanism_of(one): one for one in accepts}
-        self._rng = rng
-        self._pdu_octets_max = pdu_octets_max
-        self._client_pdu_octets_max = _CLIENT_PDU_OCTETS_MIN
-        self._protection: Protection | None = None
-        self._client_challenge = b""
-        self._challenge = b""
-        self._transfer = b""
-        self._block_number = 0
+        self._public = objects if public is None else public
+        self._opening = ServerOpening(accepts, rng=rng, pdu_octets_max=pdu_octets_max)
+        self._terms = Terms(
+            peer_pdu_octets_max=CLIENT_PDU_OCTETS_MIN, conformance=0, protection=Clear()
+        )
+        self._seen = objects
+        self._services: Services | None = None
+        self._blocks: BlockTransfer | None = None
+        self._begun_by: GeneralBlock | None = None
+        self._further: tuple[bytes, ...] = ()
 
     def receive(self, apdu: bytes) -> bytes:
-        """Take one APDU from the client, return the answer: there always is one."""
+        """Take one APDU from the client, return the answer, or the first APDU of it.
+
+        Nothing is returned for what wants no answer.
+        """
+        first, *rest = self._answered(apdu) or (b"",)
+        self._further = tuple(rest)
+        return first
+
+    def further(self) -> tuple[bytes, ...]:
+        """Return the rest of the last answer, once: the client takes several blocks in a row."""
+        rest, self._further = self._further, ()
+        return rest
+
+    def _answered(self, apdu: bytes) -> tuple[bytes, ...]:
         try:
-            if apdu[:1] == bytes((acse.AARQ,)):
-                return self._on_aarq(acse.decode_request(apdu))
-            if apdu[:1] == bytes((acse.RLRQ,)):
-                acse.decode_release(acse.RLRQ, apdu)
-                self.state = State.IDLE
-                return acse.encode_release(acse.RLRE)
-            return self._on_request(apdu)
+            return self._on_apdu(apdu)
         except ReplayError as error:
-            return _exception(plain.ServiceError.INVOCATION_COUNTER_ERROR, error.expected_counter)
+            return _exception(ServiceError.INVOCATION_COUNTER_ERROR, error.expected_counter)
         except ProtectionError:
-            return _exception(plain.ServiceError.DECIPHERING_ERROR)
-        except CodecError:
-            return _exception(plain.ServiceError.SERVICE_NOT_SUPPORTED)
+            return _exception(ServiceError.DECIPHERING_ERROR)
+        except (CodecError, RemoteProtocolError):
+            return _exception(ServiceError.SERVICE_NOT_SUPPORTED)
+        except LocalProtocolError:
+            return _exception(ServiceError.PDU_TOO_LONG)  # not even a block of it fits
+
+    def _on_apdu(self, apdu: bytes) -> tuple[bytes, ...]:
+        tag = Reader(apdu).octet()
+        if tag == acse.AARQ:
+            return (self._on_aarq(acse.decode_request(apdu)),)
+        if tag == acse.RLRQ:
+            acse.decode_release(acse.RLRQ, apdu)
+            self.state = State.IDLE
+            return (acse.encode_release(acse.RLRE),)
+        if self.state is State.IDLE:
+            return _exception(
+                ServiceError.OPERATION_NOT_POSSIBLE, state=StateError.SERVICE_NOT_ALLOWED
+            )
+        block = decode_general_block(apdu)
+        if block is not None:
+            return self._on_general_block(block)
+        self._blocks = None
+        answer = self._answer(apdu)
+        if len(answer) > self._terms.peer_pdu_octets_max:
+            return self._in_general_blocks(answer)
+        return (answer,) if answer else ()
 
     # -- association ---------------------------------------------------------------------
 
     def _on_aarq(self, request: acse.AssociationRequest) -> bytes:
-        self.state, self._protection, self._transfer = State.IDLE, None, b""
-        try:
-            proposal, self._protection = self._open_proposal(request)
-        except _RefusedError as refused:
-            return self._aare(request, acse.REJECTED_PERMANENTLY, refused.diagnostic)
-        self._client_pdu_octets_max = proposal.pdu_octets_max
-        accepted = initiate.encode_response(
-            initiate.Initiate(
-                conformance=proposal.conformance & initiate.SERVED,
-                pdu_octets_max=self._pdu_octets_max,
-            )
-        )
-        if self._protection is None:
-            self.state = State.ASSOCIATED
-            return self._aare(request, acse.ACCEPTED, acse.Diagnostic.NONE, accepted)
-        self.state = State.HLS_PENDING
-        self._challenge = self._rng.randbytes(CHALLENGE_OCTETS)
-        sealed = bytes((GLO_INITIATE_RESPONSE,)) + sized(self._protection.seal(accepted))
-        return self._aare(request, acse.ACCEPTED, acse.Diagnostic.AUTHENTICATION_REQUIRED, sealed)
-
-    def _open_proposal(
-        self, request: acse.AssociationRequest
-    ) -> tuple[initiate.Initiate, Protection | None]:
-        own = self._accepts.get(request.mechanism)
-        if own is None:
-            if request.mechanism == acse.Mechanism.NONE:
-                raise _RefusedError(acse.Diagnostic.MECHANISM_REQUIRED)
-            raise _RefusedError(acse.Diagnostic.MECHANISM_NOT_RECOGNISED)
-        if request.ciphered != isinstance(own, Gmac):
-            raise _RefusedError(acse.Diagnostic.CONTEXT_NOT_SUPPORTED)
-        protection, user_information = None, request.user_information
-        if isinstance(own, Gmac):
-            protection, user_information = self._meet(own, request)
-        elif isinstance(own, Password) and not bytes_eq(own.secret, request.value):
-            raise _RefusedError(acse.Diagnostic.AUTHENTICATION_FAILED)
-        proposal = initiate.decode_request(user_information)
-        if proposal.pdu_octets_max < _CLIENT_PDU_OCTETS_MIN:
-            raise _RefusedError(acse.Diagnostic.NO_REASON)
-        return proposal, protection
-
-    def _meet(self, own: Gmac, request: acse.AssociationRequest) -> tuple[Protection, bytes]:
-        if not CHALLENGE_OCTETS_MIN <= len(request.value) <= CHALLENGE_OCTETS_MAX:
-            raise _RefusedError(acse.Diagnostic.AUTHENTICATION_FAILED)
-        protection = Protection(own)
-        try:
-            protection.meet(request.system_title)
-            sealed = decode_initiate_envelope(GLO_INITIATE_REQUEST, request.user_information)
-            user_information = protection.open(sealed)
-        except ReplayError:
-            raise
-        except ProtectionError:
-            raise _RefusedError(acse.Diagnostic.AUTHENTICATION_FAILED) from None
-        self._client_challenge = request.value
-        return protection, user_information
-
-    def _aare(
-        self,
-        request: acse.AssociationRequest,
-        result: int,
-        diagnostic: acse.Diagnostic,
-        user_information: bytes = b"",
-    ) -> bytes:
-        own = self._accepts.get(request.mechanism)
-        proves = isinstance(own, Gmac) and result == acse.ACCEPTED
-        response = acse.AssociationResponse(
-            ciphered=request.ciphered,
-            result=result,
-            diagnostic=diagnostic,
-            user_information=user_information,
-            mechanism=acse.Mechanism.GMAC if proves else acse.Mechanism.NONE,
-            value=self._challenge if proves else b"",
-            system_title=own.system_title if isinstance(own, Gmac) else b"",
-        )
-        return response.encode()
-
-    # -- requests ------------------------------------------------------------------------
-
-    def _on_request(self, apdu: bytes) -> bytes:
-        if self.state is State.IDLE:
-            return _exception(
-                plain.ServiceError.OPERATION_NOT_POSSIBLE,
-                state=plain.StateError.SERVICE_NOT_ALLOWED,
-            )
-        octets, general = open_apdu(self._protection, apdu)
-        request = plain.decode_apdu(octets)
-        if self._protection is not None and self.state is State.HLS_PENDING:
-            response: plain.Response = self._on_proof(self._protection, request)
-        else:
-            response = self._answer(request)
-        answer = response.encode()
-        if self._protection is not None:
-            answer = self._protection.seal_apdu(answer, general=general)
-        return answer
-
-    def _on_proof(self, protection: Protection, request: plain.Apdu) -> plain.ActionResponse:
-        """Take the client's proof and give ours; any other request is refused until then."""
-        self.state = State.IDLE
-        if not isinstance(request, plain.ActionRequest) or request.ref != REPLY_TO_HLS:
-            raise ProtectionError("a request before the proof")
-        refused = plain.ActionResponse(
-            invoke_id=request.invoke_id, result=AccessResult.READ_WRITE_DENIED
-        )
-        if request.data is None:
-            return refused
-        try:
-            protection.verify(request.data.as_octets(), self._challenge)
-        except AuthenticationError:
-            return refused
-        self.state = State.ASSOCIATED
-        return plain.ActionResponse(
-            invoke_id=request.invoke_id,
-            result=AccessResult.SUCCESS,
-            data=octet_string(protection.prove(self._client_challenge)),
-        )
-
-    def _answer(self, request: plain.Apdu) -> plain.Response:
-        match request:
-            case plain.GetRequest():
-                return self._get(request)
-            case plain.GetNextRequest():
-                return self._next(request)
-            case plain.SetRequest(access=None):
-                result = self._objects.set(request.ref, request.data)
-                return plain.SetResponse(invoke_id=request.invoke_id, result=result)
-            case plain.ActionRequest():
-                result, data = self._objects.action(request.ref, request.data)
-                return plain.ActionResponse(invoke_id=request.invoke_id, result=result, data=data)
-            case _:
-                raise CodecError("not a request this server knows")
-
-    def _get(self, request: plain.GetRequest) -> plain.Response:
-        self._transfer, self._block_number = b"", 0
-        response = plain.GetResponse(
-            invoke_id=request.invoke_id,
-            results=tuple(self._objects.get(ref, access) for ref, access in request.items),
-            is_list=len(request.items) > 1,
-        )
-        if len(response.encode()) <= self._room_octets:
-            return response
-        self._transfer = response.body()
-        return self._block(request.invoke_id)
-
-    def _next(self, request: plain.GetNextRequest) -> plain.GetBlockResponse:
-        if self._transfer and request.block_number == self._block_number:
-            return self._block(request.invoke_id)
-        problem = AccessResult.NO_LONG_TRANSFER
-        if self._transfer:
-            problem = AccessResult.DATA_BLOCK_NUMBER_INVALID
-        self._transfer = b""
-        return plain.GetBlockResponse(
-            invoke_id=request.invoke_id,
-            last=True,
-            block_number=request.block_number,
-            block=problem,
-        )
-
-    def _block(self, invoke_id: int) -> plain.GetBlockResponse:
-        size = self._room_octets - _BLOCK_HEAD_OCTETS
-        block, self._transfer = self._transfer[:size], self._transfer[size:]
-        self._block_number += 1
-        return plain.GetBlockResponse(
-            invoke_id=invoke_id,
-            last=not self._transfer,
-            block_number=self._block_number,
-            block=block,
-        )
+        self.state, self._blocks = State.IDLE, None
+        answer = self._opening.associate(request)
+        if answer.terms is not None:
+            self._terms, self._services = answer.terms, None
+            is_public = request.mechanism == acse.Mechanism.NONE
+            self._seen = self._public if is_public else self._objects
+            self.state = State.HLS_PENDING if answer.proves else State.ASSOCIATED
+        return answer.aare
 
     @property
     def _room_octets(self) -> int:
-        return self._client_pdu_octets_max - (PROTECTION_OCTETS if self._protection else 0)
+        return self._terms.peer_pdu_octets_max - self._terms.protection.overhead_octets
+
+    # -- services ------------------------------------------------------------------------
+
+    def _answer(self, apdu: bytes) -> bytes:
+        """Return the answer in one piece, nothing if none is wanted."""
+        request = decode_apdu(self._terms.protection.open_apdu(apdu))
+        if self.state is State.HLS_PENDING:
+            self.state = State.IDLE  # where a wrong proof leaves us
+            proof = self._opening.prove(request)
+            if proof.result is AccessResult.SUCCESS:
+                self.state = State.ASSOCIATED
+            return self._terms.protection.seal_apdu(proof.encode())
+        if self._services is None:
+            # Not before a request has shown the form of its protection, and so what that adds.
+            self._services = Services(
+                self._seen, room_octets=self._room_octets, conformance=self._terms.conformance
+            )
+        response = self._services.answer(request)
+        return b"" if response is None else self._terms.protection.seal_apdu(response.encode())
+
+    # -- general block transfer ----------------------------------------------------------
+
+    def _in_general_blocks(self, answer: bytes) -> tuple[bytes, ...]:
+        if not self._terms.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
+            return _exception(ServiceError.PDU_TOO_LONG)
+        self._blocks, self._begun_by = self._new_transfer(), None
+        return self._blocks.send(answer)
+
+    def _new_transfer(self) -> BlockTransfer:
+        return BlockTransfer(pdu_octets_max=self._terms.peer_pdu_octets_max, window=_WINDOW)
+
+    def _on_general_block(self, block: GeneralBlock) -> tuple[bytes, ...]:
+        # The same first block again is one that was not heard to be answered.
+        begins = block.number == 1 and block.octets and block != self._begun_by
+        if self._blocks is None or begins:
+            self._blocks, self._begun_by = self._new_transfer(), block
+        step = self._blocks.receive(block)
+        if step.apdu is None:
+            return step.to_send
+        answer = self._answer(step.apdu)
+        return self._blocks.send(answer) if answer else ()
 
 
 def _exception(
-    service: plain.ServiceError,
+    service: ServiceError,
     expected_counter: int | None = None,
-    state: plain.StateError = plain.StateError.SERVICE_UNKNOWN,
-) -> bytes:
-    response = plain.ExceptionResponse(
+    state: StateError = StateError.SERVICE_UNKNOWN,
+) -> tuple[bytes, ...]:
+    response = ExceptionResponse(
         state_error=state, service_error=service, expected_counter=expected_counter
     )
-    return response.encode()
+    return (response.encode(),)

@@ -1,52 +1,31 @@
-"""What both sides of an association share: its states, its security, its events.
+"""What both sides of an association share: its states, its terms, its events.
 
     IDLE ── AARQ ──▶ ASSOCIATING ── AARE ──▶ ASSOCIATED ── RLRQ ──▶ RELEASING ── RLRE ──▶ IDLE
-                          └─ AARE (GMAC) ──▶ HLS_PENDING ── action 1 ──▲
+                          └─ AARE (HLS) ──▶ HLS_PENDING ── action 1 ──▲
 
 A server passes ASSOCIATING and RELEASING within one call.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from quince.model.obis import Obis
-from quince.protocols.dlms.apdu.acse import Mechanism
-from quince.protocols.dlms.apdu.reference import AccessResult, Ref
-from quince.protocols.dlms.apdu.services import DataNotification, EventNotification
-from quince.protocols.dlms.encoding.axdr import NULL, Data
-from quince.protocols.dlms.errors import AccessRefusedError, ProtectionError
-from quince.protocols.dlms.security.protection import Gmac, Protection, decode_envelope
+from quince.protocols.dlms.apdu.notification import DataNotification, EventNotification
+from quince.protocols.dlms.apdu.reference import AccessResult, Outcome, Ref, Result
+from quince.protocols.dlms.encoding.axdr import NULL, Data, Encoded, Value
+from quince.protocols.dlms.errors import AccessRefusedError
+from quince.protocols.dlms.security.protection import ApduProtection
 
 REPLY_TO_HLS = Ref(15, Obis(0, 0, 40, 0, 0), 1)
-CHALLENGE_OCTETS = 16
-# The shortest and the longest challenge that mechanism 5 allows.
-CHALLENGE_OCTETS_MIN, CHALLENGE_OCTETS_MAX = 8, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoSecurity:
-    """The public client: it proves nothing and nothing is ciphered."""
+class Terms:
+    """What an opening ends in: what the other side receives and speaks, and how APDUs travel."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Password:
-    """LLS, mechanism 1: a password in clear, and nothing is ciphered."""
-
-    secret: bytes = field(repr=False)
-
-
-Authentication = NoSecurity | Password | Gmac
-
-
-def mechanism_of(authentication: Authentication) -> Mechanism:
-    """Return the mechanism's number."""
-    match authentication:
-        case NoSecurity():
-            return Mechanism.NONE
-        case Password():
-            return Mechanism.PASSWORD
-        case Gmac():
-            return Mechanism.GMAC
+    peer_pdu_octets_max: int
+    conformance: int
+    protection: ApduProtection
 
 
 class State(Enum):
@@ -61,7 +40,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Associated:
-    """The association stands; with GMAC both sides have proven themselves."""
+    """The association stands; under HLS both sides have proven themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +52,45 @@ class NeedSend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """The answer to the request under way: the result, and data if there is any."""
+    """The answer for one attribute or method: the result, and data if there is any.
+
+    Long data is Encoded: nobody has read it yet.
+    """
 
     result: AccessResult
-    data: Data | None = None
+    data: Value | None = None
 
-    def require(self) -> Data:
-        """Return the data, NULL if there is none; AccessRefusedError if the access failed."""
+    @classmethod
+    def of(cls, result: Result) -> "Reply":
+        """Return the reply to a read: data, or the reason why there is none."""
+        if isinstance(result, AccessResult):
+            return cls(result=result)
+        return cls(result=AccessResult.SUCCESS, data=result)
+
+    @classmethod
+    def of_outcome(cls, outcome: Outcome) -> "Reply":
+        """Return the reply to a call, which can be done and still have failed to return."""
+        if isinstance(outcome.data, AccessResult):
+            return cls(result=outcome.result or outcome.data)
+        return cls(result=outcome.result, data=outcome.data)
+
+    def value(self) -> Value:
+        """Return the data as it came, NULL if there is none; AccessRefusedError if it failed."""
         if self.result is not AccessResult.SUCCESS:
             raise AccessRefusedError(f"the meter says {self.result.name}")
         return NULL if self.data is None else self.data
+
+    def require(self) -> Data:
+        """Return the data, read; CodecError if it is none."""
+        value = self.value()
+        return value.decode() if isinstance(value, Encoded) else value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyList:
+    """The answers to a list, in the order of what was asked for."""
+
+    replies: tuple[Reply, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,16 +105,4 @@ class Released:
     """The association is over, as agreed."""
 
 
-AssociationEvent = Associated | NeedSend | Reply | ServerPush | Released
-
-
-def open_apdu(protection: Protection | None, apdu: bytes) -> tuple[bytes, bool]:
-    """Return the plain APDU and whether it came in general-glo; protected exactly if it must."""
-    envelope = decode_envelope(apdu)
-    if protection is None:
-        if envelope is not None:
-            raise ProtectionError("a ciphered APDU in an association without keys")
-        return apdu, False
-    if envelope is None:
-        raise ProtectionError("a plain APDU in a ciphered association")
-    return protection.open_apdu(envelope), envelope.is_general
+AssociationEvent = Associated | NeedSend | Reply | ReplyList | ServerPush | Released

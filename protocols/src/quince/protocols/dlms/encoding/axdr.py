@@ -5,9 +5,10 @@ left, and one decode makes no more than OBJECTS_MAX values.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import cast
 
 from quince.model.errors import CodecError, InvalidValueError
 from quince.protocols.dlms.encoding.reader import Reader, encode_length, sized
@@ -19,7 +20,7 @@ OBJECTS_MAX = 65_536
 
 
 class Tag(IntEnum):
-    """The types of COSEM data, by their tag octet. Not read: compact-array and delta types."""
+    """The types of COSEM data, by their tag octet."""
 
     NULL = 0
     ARRAY = 1
@@ -36,6 +37,7 @@ class Tag(IntEnum):
     INT16 = 16
     UINT8 = 17
     UINT16 = 18
+    COMPACT_ARRAY = 19
     INT64 = 20
     UINT64 = 21
     ENUM = 22
@@ -44,34 +46,59 @@ class Tag(IntEnum):
     DATE_TIME = 25
     DATE = 26
     TIME = 27
+    DELTA_INT8 = 28
+    DELTA_INT16 = 29
+    DELTA_INT32 = 30
+    DELTA_UINT8 = 31
+    DELTA_UINT16 = 32
+    DELTA_UINT32 = 33
+    DONT_CARE = 255
 
+
+# The struct letter of each number; all are big-endian.
+NUMBER_FORMATS = {
+    Tag.INT32: "i",
+    Tag.UINT32: "I",
+    Tag.BCD: "B",
+    Tag.INT8: "b",
+    Tag.INT16: "h",
+    Tag.UINT8: "B",
+    Tag.UINT16: "H",
+    Tag.INT64: "q",
+    Tag.UINT64: "Q",
+    Tag.ENUM: "B",
+    Tag.FLOAT32: "f",
+    Tag.FLOAT64: "d",
+    Tag.DELTA_INT8: "b",
+    Tag.DELTA_INT16: "h",
+    Tag.DELTA_INT32: "i",
+    Tag.DELTA_UINT8: "B",
+    Tag.DELTA_UINT16: "H",
+    Tag.DELTA_UINT32: "I",
+}
+STRINGS = frozenset({Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING})
+TIME_OCTETS = {Tag.DATE_TIME: 12, Tag.DATE: 5, Tag.TIME: 4}
+EMPTY = frozenset({Tag.NULL, Tag.DONT_CARE})
+_LISTS = frozenset({Tag.ARRAY, Tag.STRUCTURE})
+_ITEM_LISTS = _LISTS | {Tag.COMPACT_ARRAY}
 
 _TAGS = {tag.value: tag for tag in Tag}
-_NUMBERS = {
-    Tag.INT32: struct.Struct(">i"),
-    Tag.UINT32: struct.Struct(">I"),
-    Tag.BCD: struct.Struct(">B"),
-    Tag.INT8: struct.Struct(">b"),
-    Tag.INT16: struct.Struct(">h"),
-    Tag.UINT8: struct.Struct(">B"),
-    Tag.UINT16: struct.Struct(">H"),
-    Tag.INT64: struct.Struct(">q"),
-    Tag.UINT64: struct.Struct(">Q"),
-    Tag.ENUM: struct.Struct(">B"),
-    Tag.FLOAT32: struct.Struct(">f"),
-    Tag.FLOAT64: struct.Struct(">d"),
+_UNPACKERS = {
+    tag.value: (tag, struct.Struct(f">{letter}").unpack_from, struct.calcsize(f">{letter}"))
+    for tag, letter in NUMBER_FORMATS.items()
 }
-_STRINGS = frozenset({Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING})
-_TIMES = {Tag.DATE_TIME: 12, Tag.DATE: 5, Tag.TIME: 4}
-_LISTS = frozenset({Tag.ARRAY, Tag.STRUCTURE})
+# The tag octet and the number in one go.
+_PACKERS = {tag.value: struct.Struct(f">B{letter}").pack for tag, letter in NUMBER_FORMATS.items()}
+_INNER_ITEMS_MAX = 0xFFFF  # an array within a compact array is counted in two octets
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
     """One value with its type.
 
-    `value` is None for NULL, a bool, an int (BCD: the raw octet), a float, a tuple of bool for
-    BIT_STRING, a tuple of Data for ARRAY and STRUCTURE, and octets for strings and times.
+    `value` is None for NULL and DONT_CARE, a bool, an int (BCD: the raw octet), a float, a tuple
+    of bool for BIT_STRING, a tuple of Data for ARRAY, STRUCTURE and COMPACT_ARRAY, and octets for
+    strings and times. What a delta is the difference to, its column tells, not the type.
     """
 
     tag: Tag
@@ -91,13 +118,26 @@ class Data:
 
     def as_items(self, count: int | None = None) -> "tuple[Data, ...]":
         """Return the items of an array or a structure, `count` of them if that is given."""
-        if self.tag not in _LISTS or not isinstance(self.value, tuple):
+        if self.tag not in _ITEM_LISTS or not isinstance(self.value, tuple):
             raise CodecError(f"a list expected, not {self.tag.name}")
-        items = tuple(item for item in self.value if isinstance(item, Data))
+        items = cast("tuple[Data, ...]", self.value)
         if count is not None and len(items) != count:
             raise CodecError(f"{count} items expected, not {len(items)}")
         return items
 
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One value as it travels: read, or already written, and not looked into."""
+
+    octets: bytes
+
+    def decode(self) -> Data:
+        """Read the value; CodecError if the octets are none, or more than one."""
+        return decode(self.octets)
+
+
+Value = Data | Encoded
 
 NULL = Data(Tag.NULL)
 
@@ -117,6 +157,16 @@ def octet_string(octets: bytes) -> Data:
     return Data(Tag.OCTET_STRING, octets)
 
 
+def compact_array(items: Iterable[Data]) -> Data:
+    """Return the compact array of `items`, which must all be of one shape to be written."""
+    return Data(Tag.COMPACT_ARRAY, tuple(items))
+
+
+def encoded_array(items: Sequence[bytes]) -> Encoded:
+    """Return the array of `items`, each encoded already, as a meter keeps its profile's rows."""
+    return Encoded(bytes((Tag.ARRAY,)) + encode_length(len(items)) + b"".join(items))
+
+
 def decode(octets: bytes) -> Data:
     """Read one value that fills `octets`."""
     reader = Reader(octets)
@@ -127,47 +177,112 @@ def decode(octets: bytes) -> Data:
 
 def read_data(reader: Reader) -> Data:
     """Read the next value."""
-    return _Decoder(reader).read(depth=1)
+    try:
+        return _Decoder(reader).read(depth=1)
+    except (IndexError, struct.error) as error:
+        raise CodecError(f"a value cut short: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What every item of a compact array looks like: the tags, said once.
+
+    `count` is how many items an inner array has, each of the one shape in `inner`.
+    """
+
+    tag: Tag
+    inner: "tuple[_Shape, ...]" = ()
+    count: int = 0
 
 
 class _Decoder:
-    """Counts what it makes, for the bound."""
+    """Reads from a Reader's octets by itself, for speed; counts what it makes, for the bound."""
+
+    __slots__ = ("_octets", "_reader", "_room")
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._octets = reader.octets
         self._room = OBJECTS_MAX
 
     def read(self, depth: int) -> Data:
+        """Read a tag and its value; IndexError or struct.error if they are cut short."""
+        reader = self._reader
+        at = reader.at
+        code = self._octets[at]
+        if code in _UNPACKERS:
+            self._room -= 1
+            tag, unpack_from, size = _UNPACKERS[code]
+            data = Data(tag, unpack_from(self._octets, at + 1)[0])
+            reader.at = at + 1 + size
+            return data
+        reader.at = at + 1
+        known = _TAGS.get(code)
+        if known is None:
+            raise CodecError(f"no data type has tag {code}")
+        self._count(depth)
+        if known in _LISTS:
+            return Data(known, self._items(depth))
+        if known is Tag.COMPACT_ARRAY:
+            return Data(known, self._compact_items(depth))
+        return Data(known, self._plain(known))
+
+    def _count(self, depth: int) -> None:
         self._room -= 1
         if depth > DEPTH_MAX or self._room < 0:
             raise CodecError(f"deeper than {DEPTH_MAX} or more than {OBJECTS_MAX} values")
-        code = self._reader.octet()
-        tag = _TAGS.get(code)
-        if tag is None:
-            raise CodecError(f"no data type has tag {code}")
-        if tag in _LISTS:
-            return Data(tag, self._items(depth))
-        return Data(tag, _read_plain(self._reader, tag))
 
     def _items(self, depth: int) -> tuple[Data, ...]:
-        count = self._reader.length()
-        if count > self._reader.remaining:
-            raise CodecError(f"{count} items in {self._reader.remaining} octets")
-        return tuple(self.read(depth + 1) for _ in range(count))
+        count = self._reader.count("items")
+        if count > self._room:
+            raise CodecError(f"more than {OBJECTS_MAX} values")
+        return tuple([self.read(depth + 1) for _ in range(count)])
 
+    def _plain(self, tag: Tag) -> bool | int | float | bytes | tuple[bool, ...] | None:
+        reader = self._reader
+        if tag in STRINGS:
+            return reader.sized()
+        if tag.value in _UNPACKERS:
+            _tag, unpack_from, size = _UNPACKERS[tag.value]
+            number: int | float = unpack_from(reader.take(size))[0]
+            return number
+        if tag in TIME_OCTETS:
+            return reader.take(TIME_OCTETS[tag])
+        if tag is Tag.BOOLEAN:
+            return reader.flag()
+        return _read_bits(reader) if tag is Tag.BIT_STRING else None
 
-def _read_plain(reader: Reader, tag: Tag) -> bool | int | float | bytes | tuple[bool, ...] | None:
-    if tag in _NUMBERS:
-        form = _NUMBERS[tag]
-        number: int | float = form.unpack(reader.take(form.size))[0]
-        return number
-    if tag in _STRINGS:
-        return reader.sized()
-    if tag in _TIMES:
-        return reader.take(_TIMES[tag])
-    if tag is Tag.BOOLEAN:
-        return reader.flag()
-    return _read_bits(reader) if tag is Tag.BIT_STRING else None
+    def _compact_items(self, depth: int) -> tuple[Data, ...]:
+        shape = self._shape(depth + 1)
+        length = self._reader.count("octets of contents")
+        end = self._reader.at + length
+        items = []
+        while self._reader.at < end:
+            before = self._reader.at
+            items.append(self._shaped(shape, depth + 1))
+            if self._reader.at == before:
+                raise CodecError("items without octets, and octets left for more")
+        if self._reader.at != end:
+            raise CodecError("the last item ends behind its compact array")
+        return tuple(items)
+
+    def _shape(self, depth: int) -> _Shape:
+        self._count(depth)
+        tag = _TAGS.get(self._reader.octet())
+        if tag is None or tag is Tag.COMPACT_ARRAY:
+            raise CodecError("a compact array of something without a shape")
+        if tag is Tag.STRUCTURE:
+            fields = range(self._reader.count("fields"))
+            return _Shape(tag, tuple([self._shape(depth + 1) for _ in fields]))
+        count = self._reader.uint(2) if tag is Tag.ARRAY else 0
+        return _Shape(tag, (self._shape(depth + 1),) if tag is Tag.ARRAY else (), count)
+
+    def _shaped(self, shape: _Shape, depth: int) -> Data:
+        self._count(depth)
+        if shape.tag not in _LISTS:
+            return Data(shape.tag, self._plain(shape.tag))
+        inner = shape.inner if shape.tag is Tag.STRUCTURE else shape.inner * shape.count
+        return Data(shape.tag, tuple([self._shaped(one, depth + 1) for one in inner]))
 
 
 def _read_bits(reader: Reader) -> tuple[bool, ...]:
@@ -176,39 +291,109 @@ def _read_bits(reader: Reader) -> tuple[bool, ...]:
     return tuple(bool(octets[i // 8] & (0x80 >> i % 8)) for i in range(count))
 
 
-def encode(data: Data) -> bytes:
+def encode(data: Value) -> bytes:
     """Write one value; InvalidValueError if the value does not fit its type."""
-    return bytes((data.tag,)) + _encode_value(data)
+    if isinstance(data, Encoded):
+        return data.octets
+    out = bytearray()
+    _write(out, data)
+    return bytes(out)
 
 
-def _encode_value(data: Data) -> bytes:
-    tag, value = data.tag, data.value
+def _write(out: bytearray, data: Data) -> None:
+    tag = data.tag
+    if tag in _PACKERS:
+        out += _number(data)
+        return
+    out.append(tag)
     if tag in _LISTS:
         items = data.as_items()
-        return encode_length(len(items)) + b"".join(map(encode, items))
-    if tag in _NUMBERS:
-        try:
-            return _NUMBERS[tag].pack(value)
-        except (struct.error, OverflowError) as error:
-            raise InvalidValueError(tag.name, value, str(error)) from error
-    if tag in _STRINGS:
-        return sized(data.as_octets())
-    if tag in _TIMES:
-        return _encode_time(data)
-    if tag is Tag.BOOLEAN:
-        return b"\x01" if value else b"\x00"
-    return _encode_bits(value) if isinstance(value, tuple) else b""
+        out += encode_length(len(items))
+        for item in items:
+            _write(out, item)
+    elif tag is Tag.COMPACT_ARRAY:
+        _write_compact(out, data.as_items())
+    else:
+        _write_plain(out, data)
 
 
-def _encode_time(data: Data) -> bytes:
+def _number(data: Data) -> bytes:
+    """Return the number behind its tag."""
+    try:
+        return _PACKERS[data.tag](data.tag, data.value)
+    except (struct.error, OverflowError) as error:
+        raise InvalidValueError(data.tag.name, data.value, str(error)) from error
+
+
+def _write_plain(out: bytearray, data: Data) -> None:
+    """Write what stands behind the tag of anything but a list."""
+    tag = data.tag
+    if tag in STRINGS:
+        out += sized(data.as_octets())
+    elif tag in _PACKERS:
+        out += _number(data)[1:]
+    elif tag in TIME_OCTETS:
+        out += _time(data)
+    elif tag is Tag.BOOLEAN:
+        out.append(1 if data.value else 0)
+    elif isinstance(data.value, tuple):
+        out += _bits(data.value)
+
+
+def _time(data: Data) -> bytes:
     octets = data.as_octets()
-    if len(octets) != _TIMES[data.tag]:
-        raise InvalidValueError(data.tag.name, octets.hex(), f"{_TIMES[data.tag]} octets")
+    if len(octets) != TIME_OCTETS[data.tag]:
+        raise InvalidValueError(data.tag.name, octets.hex(), f"{TIME_OCTETS[data.tag]} octets")
     return octets
 
 
-def _encode_bits(bits: "tuple[bool, ...] | tuple[Data, ...]") -> bytes:
+def _bits(bits: "tuple[bool, ...] | tuple[Data, ...]") -> bytes:
     octets = bytearray((len(bits) + 7) // 8)
     for i, bit in enumerate(bits):
         octets[i // 8] |= (0x80 >> i % 8) if bit else 0
     return encode_length(len(bits)) + bytes(octets)
+
+
+def _write_compact(out: bytearray, items: tuple[Data, ...]) -> None:
+    """Write the shape that all items share, and then their contents without a tag."""
+    shapes = {_shape_of(item) for item in items} or {_Shape(Tag.NULL)}
+    if len(shapes) > 1:
+        raise InvalidValueError("COMPACT_ARRAY", len(items), "items of one shape")
+    _write_shape(out, shapes.pop())
+    contents = bytearray()
+    for item in items:
+        _write_contents(contents, item)
+    if items and not contents:
+        raise InvalidValueError("COMPACT_ARRAY", len(items), "items that take octets")
+    out += sized(bytes(contents))
+
+
+def _shape_of(data: Data) -> _Shape:
+    if data.tag is Tag.COMPACT_ARRAY:
+        raise InvalidValueError("COMPACT_ARRAY", data.tag.name, "no compact array within another")
+    if data.tag not in _LISTS:
+        return _Shape(data.tag)
+    inner = tuple(map(_shape_of, data.as_items()))
+    if data.tag is Tag.STRUCTURE:
+        return _Shape(data.tag, inner)
+    if len(set(inner)) != 1 or len(inner) > _INNER_ITEMS_MAX:
+        raise InvalidValueError("COMPACT_ARRAY", len(inner), "an inner array of one shape")
+    return _Shape(data.tag, inner[:1], len(inner))
+
+
+def _write_shape(out: bytearray, shape: _Shape) -> None:
+    out.append(shape.tag)
+    if shape.tag is Tag.STRUCTURE:
+        out += encode_length(len(shape.inner))
+    elif shape.tag is Tag.ARRAY:
+        out += shape.count.to_bytes(2, "big")
+    for inner in shape.inner:
+        _write_shape(out, inner)
+
+
+def _write_contents(out: bytearray, data: Data) -> None:
+    if data.tag in _LISTS:
+        for item in data.as_items():
+            _write_contents(out, item)
+    else:
+        _write_plain(out, data)

@@ -8,31 +8,38 @@ _LONG_FORM = 0x80
 
 
 class Reader:
-    """Takes octets from the front; a short read is a CodecError."""
+    """Takes octets from the front; a short read is a CodecError.
 
-    __slots__ = ("_at", "_octets")
+    `at` is how far it has read in `octets`; who moves it by himself stays within them.
+    """
 
-    def __init__(self, octets: bytes) -> None:
-        self._octets = octets
-        self._at = 0
+    __slots__ = ("at", "octets")
+
+    def __init__(self, octets: bytes, at: int = 0) -> None:
+        self.octets = octets
+        self.at = at
 
     @property
     def remaining(self) -> int:
         """How many octets are left."""
-        return len(self._octets) - self._at
+        return len(self.octets) - self.at
 
     def take(self, count: int) -> bytes:
         """Return the next `count` octets."""
-        end = self._at + count
-        if end > len(self._octets):
+        end = self.at + count
+        if end > len(self.octets):
             raise CodecError(f"{count} octets wanted, {self.remaining} left")
-        taken = self._octets[self._at : end]
-        self._at = end
+        taken = self.octets[self.at : end]
+        self.at = end
         return taken
 
     def octet(self) -> int:
         """Return the next octet."""
-        return self.take(1)[0]
+        at = self.at
+        if at >= len(self.octets):
+            raise CodecError("an octet wanted, none left")
+        self.at = at + 1
+        return self.octets[at]
 
     def uint(self, octets: int) -> int:
         """Return the next big-endian unsigned integer of `octets` octets."""
@@ -51,6 +58,13 @@ class Reader:
     def sized(self) -> bytes:
         """Return the octets behind a length."""
         return self.take(self.length())
+
+    def count(self, what: str, *, octets_each_min: int = 1) -> int:
+        """Return how many of `what` follow; CodecError if that many cannot be in what is left."""
+        count = self.length()
+        if count * octets_each_min > self.remaining:
+            raise CodecError(f"{count} {what} in {self.remaining} octets")
+        return count
 
     def flag(self) -> bool:
         """Return whether an optional field follows: one octet, 0 is no."""

@@ -1,164 +1,326 @@
-"""Ciphered APDUs: what leaves is sealed, what arrives is opened and its counter checked.
+"""One side of a ciphered association: what leaves is sealed, what arrives is opened and believed.
 
-Law: under GMAC an APDU that is not authenticated and encrypted is refused, whatever it says.
+Law: an APDU that is not authenticated and encrypted is refused, whatever it says; so is one whose
+counter, or whose transaction, was seen before.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
-from cryptography.hazmat.primitives.constant_time import bytes_eq
-
-from quince.model.errors import CodecError, InvalidValueError
-from quince.protocols.dlms.encoding.reader import Reader, sized
-from quince.protocols.dlms.errors import AuthenticationError, ProtectionError
-from quince.protocols.dlms.security.suite import (
-    AUTHENTICATED,
+from quince.model.errors import CodecError
+from quince.model.rng import Rng
+from quince.protocols.dlms.encoding.reader import sized
+from quince.protocols.dlms.errors import ProtectionError
+from quince.protocols.dlms.security import elliptic
+from quince.protocols.dlms.security.counters import Counters, MemoryCounters
+from quince.protocols.dlms.security.credentials import Ciphering
+from quince.protocols.dlms.security.elliptic import present
+from quince.protocols.dlms.security.envelopes import (
+    GENERAL_DED,
+    GENERAL_GLO,
+    GENERAL_SIGNING,
+    Envelope,
+    Form,
+    GeneralCiphering,
+    GeneralSigning,
+    Heading,
+    decode_envelope,
+    decode_initiate_envelope,
+    decode_signing,
+    service_tag,
+)
+from quince.protocols.dlms.security.named_keys import originate, recover
+from quince.protocols.dlms.security.sealing import (
     AUTHENTICATED_ENCRYPTED,
+    BROADCAST,
+    SEAL_OCTETS,
     SYSTEM_TITLE_OCTETS,
-    Counters,
-    Keys,
-    gmac,
     seal,
     unseal,
 )
+from quince.protocols.dlms.security.suite import Keys
 
-GENERAL_GLO = 0xDB
-GLO_INITIATE_REQUEST = 0x21
-GLO_INITIATE_RESPONSE = 0x28
-# Each service-specific glo tag is the plain tag and 8: C0..C3 become C8..CB, C4..C7 CC..CF.
-_GLO = 8
-_GLO_TAGS = frozenset({0xC8, 0xC9, 0xCA, 0xCB, 0xCC, 0xCD, 0xCF})
-# The most that protection adds: a general-glo envelope with its title, security header and tag.
-PROTECTION_OCTETS = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gmac:
-    """HLS mechanism 5 and suite 0: our own system title, the keys we share, and who counts."""
-
-    system_title: bytes
-    keys: Keys
-    counters: Counters = field(repr=False)
-
-    def __post_init__(self) -> None:
-        if len(self.system_title) != SYSTEM_TITLE_OCTETS:
-            raise InvalidValueError("system_title", self.system_title.hex(), "8 octets")
+_TRANSACTION_OCTETS = 8
+_TRANSACTION_MAX = 2**62  # so that any store can keep it
+_LENGTH_OCTETS_MAX = 3  # no APDU is longer than 65,535 octets
+# Tag and title of a general-glo; an APDU without a service-specific form takes it anyway.
+_GENERAL_OCTETS = 2 + SYSTEM_TITLE_OCTETS + _LENGTH_OCTETS_MAX + SEAL_OCTETS
+# Tag, transaction, both titles, no time and nothing else.
+_HEADING_OCTETS = 1 + 1 + _TRANSACTION_OCTETS + 2 * (1 + SYSTEM_TITLE_OCTETS) + 2
+# Presence, choice, parameters and lengths.
+_KEY_INFO_OCTETS = 6
+# Who counts transactions, and who counts under the broadcast key, beside a title's own counter.
+_TRANSACTIONS, _BROADCASTS = b"/transactions", b"/broadcasts"
+_BEFORE_DEDICATED = {
+    Form.DEDICATED: Form.SERVICE_SPECIFIC,
+    Form.GENERAL_DEDICATED: Form.GENERAL_GLO,
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope:
-    """A ciphered APDU as it travels; `system_title` is empty in the service-specific form."""
-
-    tag: int
-    system_title: bytes
-    sealed: bytes
+class ApduProtection(Protocol):
+    """What an association does to each APDU."""
 
     @property
-    def is_general(self) -> bool:
-        """Whether this is a general-glo-ciphering."""
-        return self.tag == GENERAL_GLO
+    def overhead_octets(self) -> int:
+        """The most that sealing adds."""
+        ...
 
-    def encode(self) -> bytes:
-        """Write the envelope."""
-        title = sized(self.system_title) if self.is_general else b""
-        return bytes((self.tag,)) + title + sized(self.sealed)
+    def seal_apdu(self, plain: bytes) -> bytes:
+        """Return the APDU as it is to travel."""
+        ...
 
-
-def decode_envelope(apdu: bytes) -> Envelope | None:
-    """Read a ciphered APDU; None if `apdu` is a plain one."""
-    reader = Reader(apdu)
-    tag = reader.octet()
-    if tag not in _GLO_TAGS and tag != GENERAL_GLO:
-        return None
-    title = reader.sized() if tag == GENERAL_GLO else b""
-    envelope = Envelope(tag=tag, system_title=title, sealed=reader.sized())
-    reader.finish("ciphered APDU")
-    return envelope
+    def open_apdu(self, apdu: bytes) -> bytes:
+        """Return the plain APDU; ProtectionError if it is not protected as it must be."""
+        ...
 
 
-def decode_initiate_envelope(tag: int, octets: bytes) -> bytes:
-    """Return what is sealed in a glo-initiate; ProtectionError if it is not ciphered."""
-    reader = Reader(octets)
-    if reader.octet() != tag:
-        raise ProtectionError("the initiate is not ciphered")
-    sealed = reader.sized()
-    reader.finish("glo-initiate")
-    return sealed
+class Clear:
+    """An association without keys: APDUs travel as they are, and ciphered ones are refused."""
+
+    overhead_octets = 0
+
+    def seal_apdu(self, plain: bytes) -> bytes:
+        """Return the APDU as it is."""
+        return plain
+
+    def open_apdu(self, apdu: bytes) -> bytes:
+        """Return the APDU as it is; ProtectionError if it is ciphered."""
+        if decode_envelope(apdu) is not None:
+            raise ProtectionError("a ciphered APDU in an association without keys")
+        return apdu
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Dedicated:
+    """The key of one association, and its counters, which begin anew with it."""
+
+    keys: Keys
+    counters: Counters
 
 
 class Protection:
-    """One side of a ciphered association."""
+    """Seals and opens under one side's `Ciphering`.
 
-    def __init__(self, own: Gmac) -> None:
+    A client seals in its own form. A side that `answers` seals as the last APDU it opened was:
+    a server, and whoever hears pushes.
+    """
+
+    def __init__(self, own: Ciphering, *, rng: Rng, answers: bool = False) -> None:
         self._own = own
+        self._rng = rng
+        self._answers = answers
+        self._form = _BEFORE_DEDICATED.get(own.form, own.form)
+        self._signs = own.signs
+        self._dedicated: _Dedicated | None = None
         self._peer_title = b""
+        # The request under way, in general-ciphering.
+        self._transaction_id = b""
+
+    # -- the opening ---------------------------------------------------------------------
 
     def meet(self, peer_title: bytes) -> None:
         """Learn the other side's system title; ProtectionError if it is none, or our own.
 
         Under our own title both sides would use the same nonces.
         """
-        if len(peer_title) != SYSTEM_TITLE_OCTETS or peer_title == self._own.system_title:
+        own = self._own
+        known = own.peer_title or peer_title
+        if len(peer_title) != SYSTEM_TITLE_OCTETS or peer_title == own.system_title:
             raise ProtectionError(f"system title {peer_title.hex()!r} cannot be the other side's")
+        if peer_title != known:
+            raise ProtectionError(f"system title {peer_title.hex()}, not {known.hex()}")
         self._peer_title = peer_title
 
-    def seal(self, plain: bytes) -> bytes:
-        """Authenticate and encrypt under the next counter."""
+    def new_dedicated_key(self) -> bytes:
+        """Return a key for this association, where the form wants one; else nothing."""
+        if not self._own.form.is_dedicated:
+            return b""
+        key = self._rng.randbytes(self._own.keys.suite.key_octets)
+        self.dedicate(key)
+        return key
+
+    def dedicate(self, key: bytes) -> None:
+        """Take the key of this association; ProtectionError if it is none of the suite."""
+        if len(key) != self._own.keys.suite.key_octets:
+            raise ProtectionError(f"a dedicated key of {len(key)} octets")
+        keys = self._own.keys.encrypting_with(key)
+        self._dedicated = _Dedicated(keys=keys, counters=MemoryCounters())
+
+    def establish(self) -> None:
+        """Go over to the form of the services, once both sides are proven."""
+        if not self._answers:
+            self._form = self._own.form
+
+    def seal_initiate(self, tag: int, plain: bytes) -> bytes:
+        """Return a glo-initiate, request or response."""
+        return bytes((tag,)) + sized(self._seal(self._own.keys, self._own.counters, plain))
+
+    def open_initiate(self, tag: int, octets: bytes) -> bytes:
+        """Return the initiate in a glo-initiate, or in a general-glo as some meters send it."""
+        if octets[:1] == bytes((GENERAL_GLO,)):
+            return self.open_apdu(octets)
+        sealed = decode_initiate_envelope(tag, octets)
+        return self._open(self._own.keys, self._own.counters, sealed)
+
+    # -- what leaves ---------------------------------------------------------------------
+
+    @property
+    def overhead_octets(self) -> int:
+        """The most that sealing adds to an APDU, in the form of now."""
+        octets = _GENERAL_OCTETS
+        key_octets = self._own.keys.suite.key_octets
+        if self._form.is_general_ciphering:
+            octets += _HEADING_OCTETS + _KEY_INFO_OCTETS
+        if self._form is Form.WRAPPED_KEY:
+            octets += key_octets + 8
+        signing = self._own.key_pairs.signing
+        signature_octets = 2 * elliptic.coordinate_octets(signing) if signing else 0
+        if self._form is Form.EPHEMERAL_KEY:
+            octets += 2 * signature_octets  # a point is as long as a signature
+        if self._signs:
+            octets += 1 + _HEADING_OCTETS + 2 * _LENGTH_OCTETS_MAX + signature_octets
+        return octets
+
+    def seal_apdu(self, plain: bytes) -> bytes:
+        """Sign, if so agreed, and wrap a plain APDU in the form of now."""
+        if self._signs:
+            plain = self._sign(plain)
+        if self._form.is_general_ciphering:
+            return self._seal_for_recipient(plain)
+        is_dedicated = self._form.is_dedicated
+        tag, title = None, b""
+        if self._form in (Form.SERVICE_SPECIFIC, Form.DEDICATED):
+            tag = service_tag(plain, dedicated=is_dedicated)
+        if tag is None:
+            tag = GENERAL_DED if is_dedicated else GENERAL_GLO
+            title = self._own.system_title
+        sealed = self._seal(*self._keys_of(dedicated=is_dedicated), plain)
+        return Envelope(tag=tag, system_title=title, sealed=sealed).encode()
+
+    def _seal(self, keys: Keys, counters: Counters, plain: bytes) -> bytes:
         return seal(
-            self._own.keys,
-            control=AUTHENTICATED_ENCRYPTED,
+            keys,
+            protection=AUTHENTICATED_ENCRYPTED,
             system_title=self._own.system_title,
-            counter=self._own.counters.reserve(),
+            counter=counters.reserve(),
             plain=plain,
         )
 
-    def open(self, sealed: bytes) -> bytes:
-        """Verify, decrypt, and then refuse an old counter; ProtectionError or ReplayError."""
-        unsealed = unseal(self._own.keys, system_title=self._peer_title, sealed=sealed)
-        if unsealed.control != AUTHENTICATED_ENCRYPTED:
-            raise ProtectionError(f"security control {unsealed.control:#04x} protects too little")
-        self._own.counters.accept(self._peer_title, unsealed.counter)
-        return unsealed.plain
+    def _seal_for_recipient(self, plain: bytes) -> bytes:
+        counter = self._own.counters.reserve()
+        if not self._answers:
+            self._transaction_id = counter.to_bytes(_TRANSACTION_OCTETS, "big")
+        heading = self._heading()
+        keys, key_info = originate(self._own, self._form, heading, self._rng)
+        sealed = seal(
+            keys,
+            protection=AUTHENTICATED_ENCRYPTED,
+            system_title=heading.originator,
+            # Of the global key's counters even under a fresh key: no nonce can ever come twice.
+            counter=counter,
+            plain=plain,
+            heading=heading.encode(),
+        )
+        return GeneralCiphering(heading=heading, key_info=key_info, sealed=sealed).encode()
 
-    def seal_apdu(self, plain: bytes, *, general: bool) -> bytes:
-        """Wrap a plain APDU, service-specific or general-glo."""
-        tag = GENERAL_GLO if general else plain[0] + _GLO
-        title = self._own.system_title if general else b""
-        return Envelope(tag=tag, system_title=title, sealed=self.seal(plain)).encode()
+    def _sign(self, plain: bytes) -> bytes:
+        key = present(self._own.key_pairs.signing, "signing")
+        unsigned = GeneralSigning(heading=self._heading(), content=plain, signature=b"")
+        signature = elliptic.sign(key, unsigned.signed)
+        return GeneralSigning(heading=unsigned.heading, content=plain, signature=signature).encode()
 
-    def open_apdu(self, envelope: Envelope) -> bytes:
-        """Return the plain APDU; its tag must be what the envelope announced."""
-        if envelope.is_general and envelope.system_title != self._peer_title:
+    def _heading(self) -> Heading:
+        return Heading(
+            transaction_id=self._transaction_id,
+            originator=self._own.system_title,
+            recipient=self._peer_title,
+        )
+
+    def _keys_of(self, *, dedicated: bool) -> tuple[Keys, Counters]:
+        if not dedicated:
+            return self._own.keys, self._own.counters
+        if self._dedicated is None:
+            raise ProtectionError("no dedicated key was agreed on")
+        return self._dedicated.keys, self._dedicated.counters
+
+    # -- what arrives --------------------------------------------------------------------
+
+    def open_apdu(self, apdu: bytes) -> bytes:
+        """Verify, decrypt, refuse what was seen before, and check the signature if there is one.
+
+        ReplayError for the counter, ProtectionError for all else, CodecError if it is no APDU.
+        """
+        envelope = decode_envelope(apdu)
+        if envelope is None:
+            raise ProtectionError("a plain APDU in a ciphered association")
+        if isinstance(envelope, GeneralCiphering):
+            plain, form = self._open_addressed(envelope), envelope.key_info.form
+        else:
+            plain, form = self._open_envelope(envelope), envelope.form
+        is_signed = plain[:1] == bytes((GENERAL_SIGNING,))
+        if is_signed:
+            plain = self._check_signature(plain)
+        elif self._own.signs:
+            raise ProtectionError("an APDU that is not signed")
+        if self._answers:
+            self._form, self._signs = form, is_signed
+        return plain
+
+    def _open_envelope(self, envelope: Envelope) -> bytes:
+        if envelope.system_title not in (b"", self._peer_title):
             raise ProtectionError("another system title than at the association")
-        plain = self.open(envelope.sealed)
-        if not plain or (not envelope.is_general and plain[0] + _GLO != envelope.tag):
+        keys, counters = self._keys_of(dedicated=envelope.form.is_dedicated)
+        plain = self._open(keys, counters, envelope.sealed)
+        if not envelope.announces(plain):
             raise CodecError("the envelope announced another APDU")
         return plain
 
-    def prove(self, challenge: bytes) -> bytes:
-        """Return control, counter and GMAC over the other side's challenge.
+    def _open(self, keys: Keys, counters: Counters, sealed: bytes) -> bytes:
+        unsealed = unseal(keys, system_title=self._peer_title, sealed=sealed)
+        if not unsealed.covers(AUTHENTICATED_ENCRYPTED):
+            raise ProtectionError(f"security control {unsealed.control:#04x} protects too little")
+        kind = _BROADCASTS if unsealed.control & BROADCAST else b""
+        counters.accept(self._peer_title + kind, unsealed.counter)
+        return unsealed.plain
 
-        The APDU that carries it takes a counter of its own: one nonce for both would give the
-        authentication subkey away.
-        """
-        counter = self._own.counters.reserve()
-        proof = gmac(
-            self._own.keys,
-            system_title=self._own.system_title,
-            counter=counter,
-            challenge=challenge,
+    def _open_addressed(self, apdu: GeneralCiphering) -> bytes:
+        heading, info = apdu.heading, apdu.key_info
+        if (heading.originator, heading.recipient) != (self._peer_title, self._own.system_title):
+            raise ProtectionError("sealed by or for another system title")
+        unsealed = unseal(
+            recover(self._own, heading, info),
+            system_title=heading.originator,
+            sealed=apdu.sealed,
+            heading=heading.encode(),
         )
-        return bytes((AUTHENTICATED,)) + counter.to_bytes(4, "big") + proof
+        if not unsealed.covers(AUTHENTICATED_ENCRYPTED) or unsealed.control & BROADCAST:
+            raise ProtectionError(f"security control {unsealed.control:#04x} protects too little")
+        if info.form is Form.GENERAL_CIPHERING:
+            kind = _BROADCASTS if info.broadcast else b""
+            self._own.counters.accept(self._peer_title + kind, unsealed.counter)
+        else:
+            self._require_fresh(heading.transaction_id)
+        if self._answers:
+            self._transaction_id = heading.transaction_id
+        return unsealed.plain
 
-    def verify(self, proof: bytes, challenge: bytes) -> None:
-        """Check the other side's proof over our challenge; AuthenticationError if it is wrong.
+    def _require_fresh(self, transaction_id: bytes) -> None:
+        """Refuse a transaction seen before; a client knows the only one that it waits for."""
+        number = int.from_bytes(transaction_id, "big")
+        if not 0 < len(transaction_id) <= _TRANSACTION_OCTETS or number > _TRANSACTION_MAX:
+            raise ProtectionError(f"{transaction_id.hex()!r} tells no transaction from another")
+        if self._answers:
+            self._own.counters.accept(self._peer_title + _TRANSACTIONS, number)
+        elif transaction_id != self._transaction_id:
+            raise ProtectionError("an answer to another transaction")
+        else:
+            self._transaction_id = b""
 
-        Its counter is not held against replay: the challenge is fresh, and some clients send
-        proof and APDU under the same one.
-        """
-        reader = Reader(proof)
-        control, counter, given = reader.octet(), reader.uint(4), reader.rest()
-        expected = gmac(
-            self._own.keys, system_title=self._peer_title, counter=counter, challenge=challenge
-        )
-        if control != AUTHENTICATED or not bytes_eq(given, expected):
-            raise AuthenticationError("the other side does not hold the keys")
+    def _check_signature(self, plain: bytes) -> bytes:
+        signing = decode_signing(plain)
+        key = present(self._own.key_pairs.peer_signing, "signing")
+        if signing is None or signing.heading.originator != self._peer_title:
+            raise ProtectionError("signed by another system title")
+        if not elliptic.verifies(key, signing.signed, signing.signature):
+            raise ProtectionError("the signature does not verify")
+        return signing.content
