@@ -85,3 +85,37 @@ def test_outages_are_in_order_and_do_not_touch(begin: int, end: int) -> None:
     supply = Supply([(DAY, DAY + STEP)])
     with pytest.raises(InvalidValueError):
         supply.cut(DAY + begin * STEP, DAY + end * STEP)
+
+
+def test_what_is_drawn_by_day_is_counted_apart() -> None:
+    night_utc, noon_utc = DAY + timedelta(hours=3), DAY + timedelta(hours=12)
+    assert HOME.peak_wh(night_utc + STEP) == HOME.peak_wh(night_utc)
+    assert HOME.peak_wh(noon_utc + STEP) - HOME.peak_wh(noon_utc) == HOME.interval_wh(noon_utc)
+
+
+def test_the_register_stands_still_while_the_switch_is_open() -> None:
+    supply = Supply()
+    supply.switch_off(DAY)
+    supply.switch_off(DAY + STEP)
+    assert supply.is_switched_off(DAY + STEP)
+    assert metered_wh(HOME, supply, DAY + 4 * STEP) == HOME.register_wh(DAY)
+    supply.switch_on(DAY + 4 * STEP)
+    assert not supply.is_switched_off(DAY + 4 * STEP)
+    grown = metered_wh(HOME, supply, DAY + 5 * STEP) - metered_wh(HOME, supply, DAY)
+    assert grown == HOME.interval_wh(DAY + 4 * STEP)
+
+
+def test_a_switch_that_closes_before_it_has_opened_was_never_open() -> None:
+    supply = Supply()
+    supply.switch_off(DAY + STEP)
+    supply.switch_on(DAY)
+    supply.switch_on(DAY + 2 * STEP)
+    assert metered_wh(HOME, supply, DAY + 4 * STEP) == HOME.register_wh(DAY + 4 * STEP)
+
+
+def test_a_switch_that_is_open_in_the_dark_saves_nothing_twice() -> None:
+    supply = Supply([(DAY, DAY + 4 * STEP)])
+    supply.switch_off(DAY + STEP)
+    supply.switch_on(DAY + 6 * STEP)
+    drawn = metered_wh(HOME, supply, DAY + 8 * STEP) - metered_wh(HOME, supply, DAY)
+    assert drawn == HOME.register_wh(DAY + 8 * STEP) - HOME.register_wh(DAY + 6 * STEP)

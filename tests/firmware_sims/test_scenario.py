@@ -1,6 +1,7 @@
 """Scenarios: files become meters, and meters live through their outages."""
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,9 +11,9 @@ import pytest
 from quince.firmware_sims.scenario import DlmsConfig, load_scenario, play
 from quince.model.clock import ScaledClock, SystemClock
 from quince.model.errors import InvalidValueError
+from quince.protocols.dlms.apdu.apdu import decode_apdu
 from quince.protocols.dlms.apdu.reference import Ref
-from quince.protocols.dlms.apdu.services import decode_apdu
-from quince.protocols.dlms.cosem import objects as cosem
+from quince.protocols.dlms.cosem.names import LAST_GASP, POWER_UP
 
 START = datetime(2026, 5, 2, 6, 0, tzinfo=UTC)
 
@@ -70,13 +71,27 @@ async def test_a_meter_gasps_when_its_supply_fails_and_speaks_up_when_it_is_back
         port = server.sockets[0].getsockname()[1]
         async with playing(load(METER.format(push_port=port))):
             said = [await asyncio.wait_for(heard.get(), 10) for _ in range(2)]
-    assert said == [cosem.LAST_GASP, cosem.POWER_UP]
+    assert said == [LAST_GASP, POWER_UP]
 
 
 async def test_a_gasp_nobody_hears_ends_nothing(load):
     async with playing(load(METER.format(push_port=1))) as task:
         await asyncio.sleep(0.6)
         assert not task.done()
+
+
+async def test_a_bad_line_stands_between_a_meter_and_its_reader(load):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    text = METER.format(push_port=1).replace("port = 0", f"port = {port}")
+    dropping = 'bad_line = { kinds = ["silence", "drop"], rate = 1 }\nsecurity'
+    async with playing(load(text.replace("security", dropping))):
+        await asyncio.sleep(0.1)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(bytes.fromhex("000100010001000560036001ff"))
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+        await writer.wait_closed()
 
 
 def test_outages_are_in_utc_whatever_the_file_says(load):
@@ -94,6 +109,12 @@ def test_outages_are_in_utc_whatever_the_file_says(load):
     [
         (METER.format(push_port="'x'"), "push_port"),
         (METER.format(push_port=1).replace("dlms", "smoke"), "meters.0"),
+        (
+            METER.format(push_port=1)
+            .replace("wrapper", "udp")
+            .replace("security", 'bad_line = { kinds = ["echo"], rate = 1 }\nsecurity'),
+            "meters.0",
+        ),
         ("meters = [", "scenario"),
         ("", "meters"),
     ],

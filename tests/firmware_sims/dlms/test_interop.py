@@ -20,9 +20,9 @@ from dlms_cosem.cosem.selective_access import RangeDescriptor
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.server import serve_hdlc, serve_wrapper
 from quince.firmware_sims.load import Household, Supply
-from quince.protocols.dlms.association.states import Authentication, NoSecurity, Password
-from quince.protocols.dlms.security.protection import Gmac
-from quince.protocols.dlms.security.suite import Keys, MemoryCounters
+from quince.protocols.dlms.security.counters import MemoryCounters
+from quince.protocols.dlms.security.credentials import Authentication, Gmac, NoSecurity, Password
+from quince.protocols.dlms.security.suite import Keys
 
 ENCRYPTION, AUTHENTICATION = bytes(range(16)), bytes(range(0xD0, 0xE0))
 KEYS = Keys(encryption=ENCRYPTION, authentication=AUTHENTICATION)

@@ -4,31 +4,50 @@ import asyncio
 import tomllib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from random import Random
+from typing import Annotated, Literal, Self
 
 import structlog
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from quince.firmware_sims.dlms.build_config import BuildConfig
 from quince.firmware_sims.dlms.meter import DlmsMeter
-from quince.firmware_sims.dlms.push import send_last_gasp, send_power_up
-from quince.firmware_sims.dlms.server import serve_hdlc, serve_wrapper
+from quince.firmware_sims.dlms.push import Carrier, send_last_gasp, send_power_up
+from quince.firmware_sims.dlms.security_config import SecurityConfig, believed
+from quince.firmware_sims.dlms.server import serve_hdlc, serve_udp, serve_wrapper
+from quince.firmware_sims.hostile.line import bad_line
+from quince.firmware_sims.hostile.mischief import Mischief, Mischiefs
 from quince.firmware_sims.load import Household, Supply
+from quince.firmware_sims.modbus.config import (
+    FaultsConfig,
+    LinkConfig,
+    TcpConfig,
+    load_profile,
+    serve_line,
+)
 from quince.firmware_sims.modbus.meter import ModbusMeter
+from quince.firmware_sims.optical.faults import Faults as OpticalFaults
+from quince.firmware_sims.optical.memory import Memory
 from quince.firmware_sims.optical.meter import OpticalMeter
+from quince.firmware_sims.optical.pushing import (
+    PushingMeter,
+    mode_d_meter,
+    p1_meter,
+    sml_meter,
+)
 from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError
-from quince.protocols.dlms.association.states import Authentication, Password
-from quince.protocols.dlms.security.protection import Gmac
-from quince.protocols.dlms.security.suite import Keys, MemoryCounters
-from quince.protocols.modbus.profiles import parse_profile
+from quince.protocols.dlms.security.credentials import Password
+from quince.protocols.optical.dsmr.encryption import TelegramKey
+from quince.protocols.optical.iec62056_21.messages import Protocol
 
 log = structlog.get_logger()
 
 HOST = "127.0.0.1"  # simulated meters are for one machine
 
-_Push = Callable[[DlmsMeter, str, int], Awaitable[None]]
+_Push = Callable[[DlmsMeter, str, int, Carrier], Awaitable[None]]
 
 
 class _Strict(BaseModel):
@@ -61,50 +80,101 @@ class _Meter(_Strict):
         )
 
 
-class LlsConfig(_Strict):
-    """The password the meter demands."""
+class BadLineConfig(_Strict):
+    """What befalls a meter's answers on their way, each kind with probability `rate`."""
 
-    kind: Literal["lls"]
-    password: str = Field(repr=False)
-
-
-class GmacConfig(_Strict):
-    """The meter's own system title, and its keys as hexadecimal digits."""
-
-    kind: Literal["hls-gmac"]
-    system_title: str
-    encryption_key: str = Field(repr=False)
-    authentication_key: str = Field(repr=False)
+    kinds: frozenset[Mischief]
+    rate: float = Field(ge=0, le=1)
 
 
 class DlmsConfig(_Meter):
-    """A DLMS meter on a TCP port; `push_port` is where its last gasp goes."""
+    """A DLMS meter on a TCP port, or a UDP one; `push_port` is where its last gasp goes.
+
+    A `bad_line` is one over TCP.
+    """
 
     kind: Literal["dlms"]
-    link: Literal["wrapper", "hdlc"]
+    link: Literal["wrapper", "hdlc", "udp"]
     port: int
-    security: Annotated[LlsConfig | GmacConfig, Field(discriminator="kind")]
+    security: SecurityConfig
     push_port: int
+    push_carrier: Carrier = Carrier.TCP
+    build: BuildConfig = BuildConfig()
+    bad_line: BadLineConfig | None = None
+
+    @model_validator(mode="after")
+    def _bad_lines_are_of_tcp(self) -> Self:
+        if self.link == "udp" and self.bad_line is not None:
+            raise ValueError("a bad_line is over TCP")
+        return self
 
 
 class ModbusConfig(_Meter):
-    """A Modbus TCP meter; `profile` is the file that says its registers."""
+    """A Modbus meter; `profile` is the file that says its registers."""
 
     kind: Literal["modbus"]
-    port: int
+    port: int = 0
     device_id: int
     profile: Path
+    link: LinkConfig = TcpConfig(kind="tcp")
+    faults: FaultsConfig = FaultsConfig()
 
 
-class OpticalConfig(_Meter):
-    """An optical meter on a pseudo-terminal that can be opened as `line`."""
+class OpticalFaultsConfig(_Strict):
+    """What is wrong with the head or the meter; `optical.faults` says what each does."""
+
+    echoes: bool = False
+    noise: bytes = b""
+    damaged: frozenset[int] = frozenset()
+    damaged_at: int = 0
+    truncated: frozenset[int] = frozenset()
+    pause_s: float = 0.0
+    stuck: bool = False
+
+
+class _Light(_Meter):
+    line: Path
+    faults: OpticalFaultsConfig = OpticalFaultsConfig()
+
+    def memory(self) -> Memory:
+        """Return what it remembers."""
+        return Memory(
+            household=self.household(),
+            supply=self.supply(),
+            serial=self.id,
+            utc_offset_min=self.utc_offset_min,
+        )
+
+
+class OpticalConfig(_Light):
+    """An optical meter on a pseudo-terminal that can be opened as `line`.
+
+    Mode e hands over to DLMS with the same password, besides what mode c does.
+    """
 
     kind: Literal["optical"]
-    line: Path
-    password: str = Field(repr=False)
+    mode: Literal["a", "b", "c", "d", "e"] = "c"
+    password: str = Field(default="", repr=False)
+    drift_s: int = 0
 
 
-MeterConfig = Annotated[DlmsConfig | ModbusConfig | OpticalConfig, Field(discriminator="kind")]
+class SmlConfig(_Light):
+    """An SML meter on a pseudo-terminal that can be opened as `line`."""
+
+    kind: Literal["sml"]
+
+
+class DsmrConfig(_Light):
+    """A P1 port on a pseudo-terminal that can be opened as `line`; with a `key` it is sealed."""
+
+    kind: Literal["dsmr"]
+    key: str | None = Field(default=None, repr=False)
+
+
+MeterConfig = Annotated[
+    DlmsConfig | ModbusConfig | OpticalConfig | SmlConfig | DsmrConfig,
+    Field(discriminator="kind"),
+]
 
 
 class Scenario(_Strict):
@@ -135,8 +205,11 @@ async def play(scenario: Scenario, clock: Clock) -> None:
                     fates.create_task(_live_through(device, meter, clock))
                 case ModbusConfig():
                     await _serve_modbus(meter, clock, lines)
-                case OpticalConfig():
-                    await _serve_optical(meter, clock, lines)
+                case OpticalConfig() | SmlConfig() | DsmrConfig():
+                    faults = OpticalFaults(**meter.faults.model_dump())
+                    await lines.enter_async_context(
+                        _light_meter(meter, clock).serve(meter.line, faults)
+                    )
             log.info("meter_serving", meter_id=meter.id, kind=meter.kind)
         await asyncio.get_running_loop().create_future()  # for ever
 
@@ -147,10 +220,21 @@ async def _serve_dlms(config: DlmsConfig, clock: Clock, lines: AsyncExitStack) -
         household=config.household(),
         supply=config.supply(),
         clock=clock,
-        accepts=(_authentication(config.security, clock),),
+        accepts=(believed(config.security, clock),),
+        build=config.build.build(),
     )
+    if config.link == "udp":
+        await lines.enter_async_context(serve_udp(meter, HOST, config.port))
+        return meter
     serve = serve_wrapper if config.link == "wrapper" else serve_hdlc
-    await lines.enter_async_context(await serve(meter, HOST, config.port))
+    if config.bad_line is None:
+        await lines.enter_async_context(await serve(meter, HOST, config.port))
+        return meter
+    server = await lines.enter_async_context(await serve(meter, HOST, 0))
+    rng = Random(config.seed)  # noqa: S311 - the same mischief from the same scenario
+    fate = Mischiefs(config.bad_line.kinds, rng, rate=config.bad_line.rate)
+    door = server.sockets[0].getsockname()
+    await lines.enter_async_context(bad_line(fate, meter=door, host=HOST, port=config.port))
     return meter
 
 
@@ -159,38 +243,45 @@ async def _serve_modbus(config: ModbusConfig, clock: Clock, lines: AsyncExitStac
         config.household(),
         config.supply(),
         clock,
-        profile=parse_profile(config.profile.read_text(encoding="utf-8")),
+        profile=load_profile(config.profile),
         device_id=config.device_id,
     )
-    await lines.enter_async_context(meter.serve(HOST, config.port))
+    line = serve_line(meter, config.link, (HOST, config.port), config.faults.faults())
+    await lines.enter_async_context(line)
 
 
-async def _serve_optical(config: OpticalConfig, clock: Clock, lines: AsyncExitStack) -> None:
-    meter = OpticalMeter(
-        config.household(),
-        config.supply(),
-        clock,
-        serial=config.id,
-        password=config.password,
-        utc_offset_min=config.utc_offset_min,
-    )
-    await lines.enter_async_context(meter.serve(config.line))
-
-
-def _authentication(config: LlsConfig | GmacConfig, clock: Clock) -> Authentication:
+def _light_meter(
+    config: OpticalConfig | SmlConfig | DsmrConfig, clock: Clock
+) -> OpticalMeter | PushingMeter:
+    memory = config.memory()
     match config:
-        case LlsConfig(password=password):
-            return Password(secret=password.encode())
-        case GmacConfig():
-            return Gmac(
-                system_title=bytes.fromhex(config.system_title),
-                keys=Keys(
-                    encryption=bytes.fromhex(config.encryption_key),
-                    authentication=bytes.fromhex(config.authentication_key),
-                ),
-                # A meter that starts again must not count from where it began before.
-                counters=MemoryCounters(first=int(clock.now_utc().timestamp())),
+        case OpticalConfig(mode="d"):
+            return mode_d_meter(memory, clock)
+        case OpticalConfig():
+            return OpticalMeter(
+                memory,
+                clock,
+                password=config.password,
+                protocol=Protocol(config.mode.upper().replace("E", "C")),
+                drift=timedelta(seconds=config.drift_s),
+                dlms=_dlms_behind(config, clock) if config.mode == "e" else None,
             )
+        case SmlConfig():
+            return sml_meter(memory, clock)
+        case DsmrConfig():
+            digits = config.key
+            key = None if digits is None else TelegramKey(encryption=bytes.fromhex(digits))
+            return p1_meter(memory, clock, key=key)
+
+
+def _dlms_behind(config: OpticalConfig, clock: Clock) -> DlmsMeter:
+    return DlmsMeter(
+        device_id=config.id,
+        household=config.household(),
+        supply=config.supply(),
+        clock=clock,
+        accepts=(Password(secret=config.password.encode()),),
+    )
 
 
 async def _live_through(meter: DlmsMeter, config: DlmsConfig, clock: Clock) -> None:
@@ -199,15 +290,15 @@ async def _live_through(meter: DlmsMeter, config: DlmsConfig, clock: Clock) -> N
         if to_utc <= clock.now_utc():
             continue
         await _wait_until(from_utc, clock)
-        await _push(send_last_gasp, "last_gasp", meter, config.push_port)
+        await _push(send_last_gasp, "last_gasp", meter, config)
         await _wait_until(to_utc, clock)
-        await _push(send_power_up, "power_up", meter, config.push_port)
+        await _push(send_power_up, "power_up", meter, config)
 
 
-async def _push(send: _Push, what: str, meter: DlmsMeter, port: int) -> None:
+async def _push(send: _Push, what: str, meter: DlmsMeter, config: DlmsConfig) -> None:
     """Push once, as a dying meter does; nobody listening is nobody's fault here."""
     try:
-        await send(meter, HOST, port)
+        await send(meter, HOST, config.push_port, config.push_carrier)
     except OSError as error:
         log.warning("push_lost", meter_id=meter.device_id, push=what, reason=str(error))
     else:

@@ -1,182 +1,217 @@
-"""The object model of a simulated DLMS meter: clock, register, load profile, names."""
+"""The object model of a simulated DLMS meter: which objects it has, and who may see them."""
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import SystemRandom
+from zoneinfo import ZoneInfo
 
-from quince.firmware_sims.load import Household, Supply, metered_wh
+from quince.firmware_sims.dlms.clock import MeterClock
+from quince.firmware_sims.dlms.event_log import Event, EventLog
+from quince.firmware_sims.dlms.identity import data_object, identity_objects
+from quince.firmware_sims.dlms.image import ImageTransfer
+from quince.firmware_sims.dlms.load_profile import Captures, LoadProfile
+from quince.firmware_sims.dlms.objects import MeterObject
+from quince.firmware_sims.dlms.registers import EnergyRegisters
+from quince.firmware_sims.dlms.relay import Limiter, Relay
+from quince.firmware_sims.dlms.security_setup import SecuritySetup
+from quince.firmware_sims.load import Household, Supply
 from quince.model.clock import Clock
-from quince.model.errors import CodecError, InvalidValueError
-from quince.model.interval import SLOTS_PER_DAY, STEP, STEP_S, floor_boundary
-from quince.model.obis import Obis
+from quince.model.errors import InvalidValueError
 from quince.model.rng import Rng
 from quince.protocols.dlms.apdu.reference import Access, AccessResult, Ref
-from quince.protocols.dlms.association.states import Authentication, NoSecurity
-from quince.protocols.dlms.cosem import objects as cosem
-from quince.protocols.dlms.encoding.axdr import Data, Tag, array, octet_string, structure
-from quince.protocols.dlms.encoding.date_time import encode_date_time
+from quince.protocols.dlms.association.objects import ObjectModel
+from quince.protocols.dlms.cosem.association import OBJECT_LIST, encode_object_list
+from quince.protocols.dlms.cosem.disconnect import NOTHING, ControlMode
+from quince.protocols.dlms.cosem.names import ASSOCIATION, EVENT_CODE, ClassId
+from quince.protocols.dlms.encoding.axdr import Data, Value
+from quince.protocols.dlms.security.credentials import Authentication, NoSecurity
 
-_LOGICAL_NAME = 1
-_REGISTER_VALUES = 2**32  # a double-long-unsigned register rolls over, as real ones do
-_PROFILE_DAYS_MAX = 400
-_COLUMNS = (
-    cosem.Column(ref=cosem.CLOCK_TIME),
-    cosem.Column(ref=cosem.PROFILE_STATUS),
-    cosem.Column(ref=cosem.ACTIVE_IMPORT),
-)
-# Class, version of the class, logical name.
-_OBJECTS = (
-    (cosem.CLASS_DATA, 0, cosem.LOGICAL_DEVICE_NAME.obis),
-    (cosem.CLASS_DATA, 0, cosem.DEVICE_ID.obis),
-    (cosem.CLASS_DATA, 0, cosem.PROFILE_STATUS.obis),
-    (cosem.CLASS_CLOCK, 0, cosem.CLOCK_TIME.obis),
-    (cosem.CLASS_REGISTER, 0, cosem.ACTIVE_IMPORT.obis),
-    (cosem.CLASS_PROFILE, 1, cosem.LOAD_PROFILE),
-    (cosem.CLASS_ASSOCIATION, 1, cosem.OBJECT_LIST.obis),
-)
-_NAMES = frozenset((class_id, obis) for class_id, _version, obis in _OBJECTS)
+_FIRMWARE = b"QNC-1.0.0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """How a meter is made: its clock, its profile, its switch, and its weaknesses.
+
+    `zone` has daylight saving where the household's fixed offset has none; `loses_blocks` are
+    blocks of firmware that are acknowledged and lost, once each.
+    """
+
+    zone: ZoneInfo | None = None
+    drift_ppm: int = 0
+    captures: Captures = field(default_factory=Captures)
+    relay: ControlMode = ControlMode.RECONNECTED_REMOTELY
+    relay_motion_s: int = 0
+    block_octets: int = 128
+    verify_s: int = 5
+    restart_s: int = 5
+    loses_blocks: Collection[int] = ()
+
+
 class DlmsMeter:
     """One meter: it measures `household` while `supply` is on, and answers from its objects.
 
-    The profile keeps `profile_days` days of rows, each stamped with the END of its quarter-hour
-    and holding the register as it stood then. A boundary in the dark has no row; the first row
-    behind it says so in its status. Local time is the household's, at a fixed offset.
+    A client that proves itself by one of `accepts` sees everything. One that proves nothing, where
+    others must, is the public client: it reads clock and names, and is told of nothing else.
     """
 
-    device_id: str
-    household: Household
-    supply: Supply
-    clock: Clock
-    accepts: tuple[Authentication, ...] = (NoSecurity(),)
-    profile_days: int = 45
-    rng: Rng = field(default_factory=SystemRandom)
+    def __init__(  # noqa: PLR0913 - what a meter is put together from
+        self,
+        *,
+        device_id: str,
+        household: Household,
+        supply: Supply,
+        clock: Clock,
+        accepts: Sequence[Authentication] = (NoSecurity(),),
+        build: Build | None = None,
+        rng: Rng | None = None,
+    ) -> None:
+        if not device_id.isascii() or not device_id.isprintable() or not device_id:
+            raise InvalidValueError("device_id", device_id, "printable ASCII")
+        build = build or Build()
+        self.device_id = device_id
+        self.household = household
+        self.supply = supply
+        self.clock = clock
+        self.rng = rng or SystemRandom()
+        self.meter_clock = MeterClock(
+            clock,
+            utc_offset_min=household.utc_offset_min,
+            zone=build.zone,
+            drift_ppm=build.drift_ppm,
+        )
+        self.log = EventLog(self.meter_clock, clock, supply)
+        self.relay = Relay(supply, clock, self.log, mode=build.relay, motion_s=build.relay_motion_s)
+        self._security = SecuritySetup(accepts, clock)
+        self._firmware = _FIRMWARE
+        self._restart_for = timedelta(seconds=build.restart_s)
+        self._restarted_utc: datetime | None = None
+        self._objects = {(one.class_id, one.name): one for one in self._made(build)}
 
-    def __post_init__(self) -> None:
-        if not self.device_id.isascii() or not self.device_id.isprintable() or not self.device_id:
-            raise InvalidValueError("device_id", self.device_id, "printable ASCII")
-        if not 1 <= self.profile_days <= _PROFILE_DAYS_MAX:
-            raise InvalidValueError("profile_days", self.profile_days, f"1..{_PROFILE_DAYS_MAX}")
+    @property
+    def accepts(self) -> tuple[Authentication, ...]:
+        """How clients may prove themselves from now on, by the keys as they now are."""
+        return self._security.accepts
 
     @property
     def is_on(self) -> bool:
-        """Whether the meter has power, and so answers."""
-        return self.supply.is_on(self.clock.now_utc())
+        """Whether the meter has power and is not just starting anew, and so answers."""
+        now_utc = self.clock.now_utc()
+        if self._restarted_utc is not None and now_utc < self._restarted_utc:
+            return False
+        return self.supply.is_on(now_utc)
 
     def date_time(self, at_utc: datetime) -> bytes:
-        """Return a moment as this meter writes it."""
-        return encode_date_time(at_utc, utc_offset_min=self.household.utc_offset_min)
+        """Return what this meter's clock showed at a moment, as it writes it."""
+        return self.meter_clock.write(self.meter_clock.shows(at_utc))
 
-    def get(self, ref: Ref, access: Access | None) -> Data | AccessResult:
-        """Return an attribute; only the profile's buffer can be selected from."""
-        if ref == cosem.PROFILE_BUFFER:
-            return self._buffer(access)
-        if (ref.class_id, ref.obis) not in _NAMES:
-            return AccessResult.OBJECT_UNDEFINED
-        if access is not None:
-            return AccessResult.SCOPE_OF_ACCESS_VIOLATED
-        if ref.index == _LOGICAL_NAME:
-            return octet_string(bytes(ref.obis))
-        if ref == cosem.PROFILE_ENTRIES_IN_USE:
-            return Data(Tag.UINT32, len(self._boundaries()))
-        return self._attributes().get(ref, AccessResult.READ_WRITE_DENIED)
+    def open_cover(self) -> None:
+        """Remove the terminal cover: the meter notes it."""
+        self.log.note(Event.COVER_REMOVED)
+
+    def close_cover(self) -> None:
+        """Put the terminal cover back: the meter notes that too."""
+        self.log.note(Event.COVER_CLOSED)
+
+    # -- what clients ask ----------------------------------------------------------------
+
+    def get(self, ref: Ref, access: Access | None) -> Value | AccessResult:
+        """Return an attribute, or the selected part of it."""
+        found = self._objects.get((ref.class_id, ref.obis))
+        return AccessResult.OBJECT_UNDEFINED if found is None else found.get(ref.index, access)
 
     def set(self, ref: Ref, data: Data) -> AccessResult:
-        """Refuse: nothing in this meter can be written."""
+        """Write an attribute."""
+        found = self._objects.get((ref.class_id, ref.obis))
+        return AccessResult.OBJECT_UNDEFINED if found is None else found.set(ref.index, data)
+
+    def action(self, ref: Ref, data: Data | None) -> tuple[AccessResult, Data | None]:
+        """Call a method; none here returns anything."""
+        found = self._objects.get((ref.class_id, ref.obis))
+        if found is None:
+            return AccessResult.OBJECT_UNDEFINED, None
+        return found.call(ref.index, NOTHING if data is None else data), None
+
+    def public_view(self) -> ObjectModel:
+        """Return what a client sees that proves nothing: all, where nobody has to."""
+        return PublicView(self) if len(self.accepts) > 1 else self
+
+    def public_objects(self) -> list[MeterObject]:
+        """Return the objects that a client may read that proves nothing."""
+        return [one for one in self._objects.values() if one.is_public]
+
+    # -- what it is made of --------------------------------------------------------------
+
+    def _made(self, build: Build) -> list[MeterObject]:
+        registers = EnergyRegisters(self.household, self.supply)
+        profile = LoadProfile(
+            build.captures,
+            clock=self.meter_clock,
+            truth=self.clock,
+            supply=self.supply,
+            registers=registers,
+        )
+        image = ImageTransfer(
+            self.clock,
+            block_octets=build.block_octets,
+            verify_s=build.verify_s,
+            loses=build.loses_blocks,
+            on_activated=self._restart,
+        )
+        return [
+            *identity_objects(self.device_id.encode(), lambda: self._firmware),
+            self.meter_clock.described(on_set=self._clock_was_set),
+            *registers.described(self.clock),
+            profile.described(),
+            self.log.described(),
+            data_object(EVENT_CODE, self.log.last_code),
+            self.relay.described(),
+            Limiter().described(),
+            image.described(),
+            *self._security.described(),
+            self._association(),
+        ]
+
+    def _association(self) -> MeterObject:
+        def tell() -> Data:
+            return encode_object_list([one.describe() for one in self._objects.values()])
+
+        return MeterObject(
+            class_id=ClassId.ASSOCIATION, version=1, name=ASSOCIATION, reads={2: tell}
+        )
+
+    def _clock_was_set(self, before_utc: datetime, after_utc: datetime) -> None:
+        self.log.note(Event.CLOCK_ADJUSTED_FROM, before_utc)
+        self.log.note(Event.CLOCK_ADJUSTED_TO, after_utc)
+
+    def _restart(self, firmware: bytes) -> None:
+        self._firmware = firmware
+        self.log.note(Event.FIRMWARE_ACTIVATED)
+        self._restarted_utc = self.clock.now_utc() + self._restart_for
+
+
+class PublicView:
+    """What the public client sees of a meter: clock and names, to be read."""
+
+    def __init__(self, meter: DlmsMeter) -> None:
+        self._meter = meter
+        self._names = {(one.class_id, one.name) for one in meter.public_objects()}
+
+    def get(self, ref: Ref, access: Access | None) -> Value | AccessResult:
+        """Return an attribute of a public object, or the list of these objects."""
+        if ref == OBJECT_LIST and access is None:
+            return encode_object_list([one.describe() for one in self._meter.public_objects()])
+        if (ref.class_id, ref.obis) not in self._names:
+            return AccessResult.OBJECT_UNDEFINED
+        return self._meter.get(ref, access)
+
+    def set(self, ref: Ref, data: Data) -> AccessResult:
+        """Refuse."""
         del ref, data
         return AccessResult.READ_WRITE_DENIED
 
     def action(self, ref: Ref, data: Data | None) -> tuple[AccessResult, Data | None]:
-        """Refuse: this meter has no methods but the association's own."""
+        """Refuse."""
         del ref, data
         return AccessResult.READ_WRITE_DENIED, None
-
-    # -- attributes ----------------------------------------------------------------------
-
-    def _attributes(self) -> dict[Ref, Data]:
-        now_utc = self.clock.now_utc()
-        name = self.device_id.encode()
-        scale = structure(Data(Tag.INT8, 0), Data(Tag.ENUM, cosem.UNIT_WH))
-        return {
-            cosem.LOGICAL_DEVICE_NAME: octet_string(b"QNC" + name),
-            cosem.DEVICE_ID: octet_string(name),
-            cosem.PROFILE_STATUS: Data(Tag.UINT8, 0),
-            cosem.CLOCK_TIME: octet_string(self.date_time(now_utc)),
-            cosem.CLOCK_ZONE: Data(Tag.INT16, -self.household.utc_offset_min),
-            cosem.ACTIVE_IMPORT: self._register(now_utc),
-            cosem.ACTIVE_IMPORT_SCALE: scale,
-            cosem.PROFILE_COLUMNS: array(column.encode() for column in _COLUMNS),
-            cosem.PROFILE_PERIOD: Data(Tag.UINT32, STEP_S),
-            cosem.OBJECT_LIST: array(_describe(*each) for each in _OBJECTS),
-        }
-
-    def _register(self, at_utc: datetime) -> Data:
-        energy_wh = metered_wh(self.household, self.supply, at_utc)
-        return Data(Tag.UINT32, energy_wh % _REGISTER_VALUES)
-
-    # -- the profile ---------------------------------------------------------------------
-
-    def _buffer(self, access: Access | None) -> Data | AccessResult:
-        try:
-            return self._selected(access)
-        except CodecError:
-            return AccessResult.TYPE_UNMATCHED
-
-    def _selected(self, access: Access | None) -> Data:
-        boundaries, picked = self._boundaries(), tuple(range(len(_COLUMNS)))
-        if access is None:
-            return self._rows(boundaries, picked)
-        if access.selector == cosem.BY_RANGE:
-            offset_min = self.household.utc_offset_min
-            selection = cosem.read_range(access.parameter, fallback_offset_min=offset_min)
-            low = bisect_left(boundaries, selection.from_utc)
-            high = bisect_right(boundaries, selection.to_utc)
-            return self._rows(boundaries[low:high], _positions(selection.columns) or picked)
-        if access.selector == cosem.BY_ENTRY:
-            entries = cosem.read_entries(access.parameter)
-            return self._rows(
-                boundaries[entries.first - 1 : entries.last or None],
-                picked[entries.first_column - 1 : entries.last_column or None],
-            )
-        raise CodecError(f"selector {access.selector}")
-
-    def _boundaries(self) -> list[datetime]:
-        last = floor_boundary(self.clock.now_utc())
-        count = self.profile_days * SLOTS_PER_DAY
-        kept = [last - back * STEP for back in range(count - 1, -1, -1)]
-        for from_utc, to_utc in self.supply.outages:
-            del kept[bisect_left(kept, from_utc) : bisect_left(kept, to_utc)]
-        return kept
-
-    def _rows(self, boundaries: Iterable[datetime], picked: Iterable[int]) -> Data:
-        return array(self._row(boundary, picked) for boundary in boundaries)
-
-    def _row(self, boundary: datetime, picked: Iterable[int]) -> Data:
-        was_cut = self.supply.was_cut(boundary - STEP, boundary)
-        row = (
-            octet_string(self.date_time(boundary)),
-            Data(Tag.UINT8, cosem.STATUS_POWER_DOWN if was_cut else 0),
-            self._register(boundary),
-        )
-        return structure(*(row[position] for position in picked))
-
-
-def _positions(columns: tuple[cosem.Column, ...]) -> tuple[int, ...]:
-    try:
-        return tuple(_COLUMNS.index(column) for column in columns)
-    except ValueError:
-        raise CodecError("a column that is not captured") from None
-
-
-def _describe(class_id: int, version: int, obis: Obis) -> Data:
-    no_rights_told = structure(array(()), array(()))
-    return structure(
-        Data(Tag.UINT16, class_id),
-        Data(Tag.UINT8, version),
-        octet_string(bytes(obis)),
-        no_rights_told,
-    )
