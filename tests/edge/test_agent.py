@@ -3,6 +3,7 @@
 import asyncio
 import random
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,6 +21,7 @@ from quince.protocols.gateway.messages import Envelope, decode_uplink, encode_up
 from quince.protocols.gateway.topics import Lane
 
 START = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
+ACTIVE_EXPORT_INTERVAL = replace(ACTIVE_IMPORT_INTERVAL, c=2)
 JITTER = timedelta(seconds=jitter_s("gw"))
 
 
@@ -262,3 +264,31 @@ def test_a_clock_step_between_two_samples_makes_no_interval_of_them(outbox, live
     sampled = [s for content in contents(outbox, Lane.LIVE) for s in content.series]
     assert len(sampled) >= 3
     assert {series.values for series in sampled} == {(900,)}
+
+
+def test_a_register_that_rolls_over_is_sampled_as_if_it_had_not(live, outbox):
+    rolls_over_at = int(START.timestamp()) + 900  # at 06:20, between two samples
+
+    class RollingMeter(FakeMeter):
+        async def registers(self):
+            (reading,) = await super().registers()
+            return [replace(reading, value=reading.value % rolls_over_at)]
+
+    plan = RollingMeter().plan(keeps_profile=False)
+    live([replace(plan, rolls_over_at={ACTIVE_IMPORT_REGISTER: rolls_over_at})], 1600)
+    series = [series for content in contents(outbox, Lane.LIVE) for series in content.series]
+    assert [one.values for one in series] == [(900,)]
+
+
+class TwoWayMeter(FakeMeter):
+    """Tells what it feeds in beside what it draws."""
+
+    async def intervals(self, start_utc, end_utc):
+        piece = await super().intervals(start_utc, end_utc)
+        return replace(piece, others=(replace(piece.series, obis=ACTIVE_EXPORT_INTERVAL),))
+
+
+def test_every_channel_of_a_meter_travels_with_its_active_import(live, outbox):
+    live([TwoWayMeter().plan()], 10)
+    channels = {tuple(series.obis for series in one.series) for one in contents(outbox, Lane.LIVE)}
+    assert channels == {(ACTIVE_IMPORT_INTERVAL, ACTIVE_EXPORT_INTERVAL)}

@@ -10,7 +10,7 @@ from quince.edge import cli
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.server import serve_wrapper
 from quince.firmware_sims.load import Household, Supply
-from quince.protocols.dlms.association.states import Password
+from quince.protocols.dlms.security.credentials import Password
 
 NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
 HOUSEHOLD = Household(seed=1)
@@ -73,13 +73,13 @@ def run(monkeypatch):
     return command
 
 
-def test_a_meters_clock_and_registers_are_printed(run, meter_port, tmp_path, capsys):
+def test_who_a_meter_is_its_clock_and_its_registers_are_printed(run, meter_port, tmp_path, capsys):
     (tmp_path / "gateway.toml").write_text(CONFIG.format(port=meter_port))
     assert run("read", "M1", "--config", str(tmp_path / "gateway.toml")) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "clock     2026-05-02 06:05:00Z",
-        f"1-0:1.8.0 {HOUSEHOLD.register_wh(NOW)} at 06:05:00Z",
-    ]
+    lines = capsys.readouterr().out.splitlines()
+    assert "serial      M1" in lines
+    assert "clock       2026-05-02 06:05:00Z" in lines
+    assert f"1-0:1.8.0   {HOUSEHOLD.register_wh(NOW)} at 06:05:00Z" in lines
 
 
 def test_an_unknown_meter_is_refused_with_the_known_ones(run, tmp_path, capsys):

@@ -1,6 +1,7 @@
 import pytest
 
 from quince.edge.config import DlmsMeterConfig, load_config
+from quince.edge.readers.dlms import Quirk
 from quince.model.errors import InvalidValueError
 
 GOOD = """
@@ -51,6 +52,7 @@ def test_secrets_are_not_shown(load):
         (GOOD + GOOD[GOOD.index("[[meters]]") :], "meters.id"),
         (GOOD.replace("gateway =", "gateway = ["), "config"),
         ("", "gateway"),
+        (GOOD.replace("server_sap = 1", 'server_sap = 1\nquirks = ["lazy"]'), "quirks"),
         (GOOD.replace("-360", "-361"), "utc_offset_min"),
         (
             GOOD + GOOD[GOOD.index("[[meters]]") :].replace('id = "M1"', 'id = "M2"', 1),
@@ -73,3 +75,8 @@ def test_a_file_that_is_not_text_is_refused_in_one_line(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(InvalidValueError, match=r"nowhere\.toml"):
         load_config(tmp_path / "nowhere.toml")
+
+
+def test_a_meters_quirks_are_named(load):
+    config = load(GOOD.replace("server_sap = 1", 'server_sap = 1\nquirks = ["deviation_inverted"]'))
+    assert config.meters[0].quirks == {Quirk.DEVIATION_INVERTED}

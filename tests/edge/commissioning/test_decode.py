@@ -1,6 +1,7 @@
 """Any frame explained, layer by layer."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, strategies as st
@@ -29,9 +30,11 @@ def explained(octets, opener=None):
     return render(explain(octets, opener))
 
 
+FRAME = Frame(destination=SERVER, source=CLIENT, control=0x10)
+
+
 def frame(**changes):
-    given_frame = {"destination": SERVER, "source": CLIENT, "control": 0x10, "information": b""}
-    return Frame(**given_frame | changes).encode()
+    return replace(FRAME, **changes).encode()
 
 
 def test_a_request_in_a_wrapper_is_told_from_ports_to_attribute():

@@ -262,10 +262,9 @@ def test_a_meter_proven_by_simulation_alone_is_said_to_be() -> None:
     (row,) = rows({"abb_b23": load_profile("abb_b23")})
     assert row == Row(
         meter="ABB B23",
-        profile="abb_b23",
-        read="uint64 energy: import, export, by phase, momentary values",
-        proven_with="our simulator",
-        source="volkszaehler/mbmd meters/rs485/abb.go (BSD-3-Clause)",
+        profiles=("abb_b23",),
+        read="import, export, by phase; momentary",
+        proven_with="our simulator, public register table",
     )
 
 
@@ -278,7 +277,7 @@ UNSIMULATED = 'simulated = { status = "todo", comment = "-" }'
         ('read_from_real_meter = "done"\nsimulated = "done"', "a real meter"),
         (
             'read_from_real_meter = { status = "todo", comment = "-" }\n' + UNSIMULATED,
-            "nothing yet",
+            "public register table",
         ),
     ],
 )
@@ -287,14 +286,20 @@ def test_what_a_meter_was_proven_with_is_its_best_proof(line: str, said: str) ->
         'read_from_real_meter = { status = "done", comment = "on 1 May" }', line
     )
     (row,) = rows({"a_meter": parse_profile(text)})
-    assert (row.proven_with, row.read) == (said, "int64 energy: import")
+    assert (row.proven_with, row.read) == (said, "import")
 
 
 def test_the_table_is_markdown_by_meter() -> None:
     table = markdown(rows({name: load_profile(name) for name in ("orno_we525", "abb_b23")}))
     lines = table.splitlines()
-    assert lines[0] == "| Meter | Profile | What is read | Proven with | Source |"
+    assert lines[0] == "| Modbus meter | Profile | What is read | Proven with |"
     assert [line.split(" | ")[1] for line in lines[2:]] == ["`abb_b23`", "`orno_we525`"]
+
+
+def test_the_models_of_sunspec_share_a_row() -> None:
+    (row,) = rows({name: load_profile(name) for name in ("sunspec_201", "sunspec_204")})
+    assert row.profiles == ("sunspec_201", "sunspec_204")
+    assert row.meter == "SunSpec meter models 201, 204"
 
 
 @pytest.mark.parametrize("name", profile_names())

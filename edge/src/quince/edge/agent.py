@@ -5,9 +5,9 @@ its bus time, and other buses nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NoReturn
 
@@ -27,6 +27,7 @@ from quince.edge.schedule.sampling import SKEW_FLAGGED, SKEW_MAX, Sample, interv
 from quince.model.clock import Clock
 from quince.model.errors import CodecError, InvalidValueError
 from quince.model.interval import IntervalSeries, floor_boundary
+from quince.model.obis import Obis
 from quince.protocols.gateway.messages import Content
 from quince.protocols.gateway.topics import Lane
 
@@ -45,6 +46,7 @@ class MeterPlan:
     keeps_profile: bool
     utc_offset_min: int
     connect: Callable[[], AbstractAsyncContextManager[Reader]]
+    rolls_over_at: Mapping[Obis, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -143,7 +145,7 @@ class Agent:
 
     def _accept(self, piece: ProfilePiece, lane: Lane, *, settled_utc: datetime) -> None:
         meter_id = piece.series.meter_id
-        content = Content(series=(piece.series,), readings=piece.readings)
+        content = Content(series=(piece.series, *piece.others), readings=piece.readings)
         bits = mark(piece.series, settled_utc=settled_utc)
         coverage = {(meter_id, day): slots for day, slots in bits.items()}
         self._outbox.record(Round(messages=((lane, content),), coverage=coverage))
@@ -166,7 +168,9 @@ class Agent:
             log.warning("sample_too_late", boundary_utc=boundary_utc.isoformat())
             return
         steady = self._clock_was_steady(plan.meter_id)
-        series = tuple(filter(None, (self._interval_to(sample) for sample in timely if steady)))
+        series = tuple(
+            filter(None, (self._interval_to(plan, sample) for sample in timely if steady))
+        )
         content = Content(series=series, readings=tuple(sample.reading for sample in timely))
         self._outbox.record(Round(messages=((Lane.LIVE, content),), samples=timely))
         self._stir()
@@ -187,9 +191,10 @@ class Agent:
         tolerance_s = self._clock.seconds_until(now_utc + SKEW_FLAGGED)
         return abs(told_s - (now_s - then[1])) <= tolerance_s
 
-    def _interval_to(self, sample: Sample) -> IntervalSeries | None:
-        before = self._outbox.last_sample(sample.reading.meter_id, sample.reading.obis)
-        return interval_between(before, sample)
+    def _interval_to(self, plan: MeterPlan, sample: Sample) -> IntervalSeries | None:
+        obis = sample.reading.obis
+        before = self._outbox.last_sample(plan.meter_id, obis)
+        return interval_between(before, sample, rolls_over_at=plan.rolls_over_at.get(obis))
 
     def _first_due(self, plan: MeterPlan) -> datetime:
         """A profile can be read at once; a sample means nothing but just behind its border."""

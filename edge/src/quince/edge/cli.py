@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,9 @@ import structlog
 import typer
 
 from quince.edge.config import GatewayConfig, load_config
+from quince.edge.profiles.catalogue import load_profile, markdown, profile_names, rows
 from quince.edge.readers.counters import CounterStore
+from quince.edge.readers.modbus import ModbusReader
 from quince.edge.settings import EdgeSettings, load_settings
 from quince.edge.wiring import Workshop, run as run_gateway
 from quince.model.clock import parse_clock
@@ -33,9 +36,15 @@ def run(config: _Config = None) -> None:
 
 @app.command()
 def read(meter: str, config: _Config = None) -> None:
-    """Print a meter's clock and registers, as they are now."""
+    """Print who a meter is, and its clock and registers as they are now."""
     settings = load_settings()
     asyncio.run(_read(settings, _config(settings, config), meter))
+
+
+@app.command()
+def profiles() -> None:
+    """Print which Modbus meters are known, and what was proven with each, as a Markdown table."""
+    print(markdown(rows({name: load_profile(name) for name in profile_names()})))
 
 
 @app.command()
@@ -69,6 +78,11 @@ async def _read(settings: EdgeSettings, config: GatewayConfig, meter_id: str) ->
     with CounterStore(config.outbox.with_suffix(".counters")) as counters:
         workshop = Workshop(parse_clock(settings.clock), counters, random.SystemRandom())
         async with workshop.connector(by_id[meter_id])() as reader:
-            print(f"clock     {await reader.clock():%Y-%m-%d %H:%M:%S}Z")
+            for label, value in asdict(await reader.identify()).items():
+                print(f"{label:<11} {value}".rstrip())
+            print(f"clock       {await reader.clock():%Y-%m-%d %H:%M:%S}Z")
             for reading in await reader.registers():
-                print(f"{reading.obis!s:<9} {reading.value} at {reading.at_utc:%H:%M:%S}Z")
+                print(f"{reading.obis!s:<11} {reading.value} at {reading.at_utc:%H:%M:%S}Z")
+            if isinstance(reader, ModbusReader):
+                for now in await reader.momentaries():
+                    print(f"{now.obis!s:<11} {now.thousandths / 1000:.3f} {now.unit}")

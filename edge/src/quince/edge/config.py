@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from quince.edge.dlms_security import DlmsSecurity
+from quince.edge.readers.dlms import Quirk
 from quince.model.errors import InvalidValueError
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
@@ -46,57 +48,93 @@ class _Meter(_Strict):
     )
 
 
-class DlmsLls(_Strict):
-    """Low-level security: a password in the clear, for lines nobody else can hear."""
-
-    kind: Literal["lls"]
-    password: SecretStr
-
-
-class DlmsGmac(_Strict):
-    """High-level security 5 (GMAC), authenticated and ciphered with security suite 0."""
-
-    kind: Literal["hls-gmac"]
-    system_title: str = Field(pattern=r"^[0-9A-Fa-f]{16}$", description="this client's, 8 octets")
-    encryption_key: _Hex16
-    authentication_key: _Hex16
-
-
 class DlmsMeterConfig(_Meter):
-    """A DLMS/COSEM meter: `tcp://host:port` (wrapper) or `hdlc+tcp://host:port`."""
+    """A DLMS/COSEM meter.
+
+    The wrapper is spoken at `tcp://host:port` and `udp://host:port`, HDLC at
+    `hdlc+tcp://host:port`, `serial:/dev/…?baud=…` and `optical:/dev/…`.
+    """
 
     kind: Literal["dlms"]
     client_sap: int = Field(ge=1, le=127)
     server_sap: int = Field(ge=1, le=16_383)
     physical_address: int | None = Field(default=None, ge=1, le=16_383, description="HDLC only")
     address_octets: Literal[1, 2, 4] | None = Field(default=None, description="HDLC only")
-    security: Annotated[DlmsLls | DlmsGmac, Field(discriminator="kind")]
+    hdlc_window: int = Field(default=1, ge=1, le=7, description="frames in a row, HDLC only")
+    optical_address: str = Field(default="", description="for the sign-on, optical: only")
+    security: DlmsSecurity
     equipment_id: str = Field(description="the name the meter gives in its push messages")
+    quirks: frozenset[Quirk] = Field(
+        default=frozenset(), description="what the meter does otherwise than the standard says"
+    )
+    plain_push: bool = Field(
+        default=False, description="believe its pushes in clear, though its keys are known"
+    )
 
 
 class ModbusMeterConfig(_Meter):
-    """A Modbus meter: `modbus+tcp://host:port`; `profile` names a file of edge/profiles."""
+    """A Modbus meter; `profile` names a file of edge/profiles.
+
+    At `modbus+tcp://host:port`, `modbus+tls://host:port`, `modbus+rtu+tcp://host:port` (a serial
+    server) or `modbus+rtu:/dev/…?baud=9600&parity=N&stop=1`.
+    """
 
     kind: Literal["modbus"]
-    device_id: int = Field(ge=1, le=247)
+    device_id: int = Field(ge=1, le=255, description="above 247 over TCP only")
     profile: str
+    transformer_ratio: int = Field(default=1, description="where the meter does not multiply")
+    tls: TlsConfig | None = Field(default=None, description="modbus+tls only, and there a must")
 
 
 class OpticalMeterConfig(_Meter):
-    """An IEC 62056-21 mode C meter: `optical:/dev/…`."""
+    """An IEC 62056-21 meter behind an optical head: `optical:/dev/…`.
+
+    Modes a and b are only read out, as is c without a `load_profile`; mode d is only listened to.
+    The commands are those of German utilities; a meter that follows the standard alone knows R1
+    and W1. For mode e the kind is `dlms`.
+    """
 
     kind: Literal["optical"]
+    mode: Literal["a", "b", "c", "d"] = "c"
+    load_profile: bool = True
     device_address: str = ""
-    password: SecretStr
+    password: SecretStr | None = Field(default=None, description="for programming mode")
+    unlock_command: Literal["P1", "P2"] = "P1"
+    read_command: Literal["R1", "R2", "R5"] = "R5"
+    profile_command: Literal["R1", "R2", "R3", "R4", "R5", "R6"] = "R5"
+    write_command: Literal["W1", "W2", "W5"] = "W5"
+
+    @property
+    def keeps_profile(self) -> bool:
+        """Whether intervals can be read, or have to be sampled."""
+        return self.mode == "c" and self.load_profile
+
+
+class SmlMeterConfig(_Meter):
+    """An SML meter that pushes through its optical head: `serial:/dev/…` or `tcp://host:port`."""
+
+    kind: Literal["sml"]
+
+
+class DsmrMeterConfig(_Meter):
+    """A P1 port: `serial:/dev/…` or `tcp://host:port`; 9600 baud are 7E1, as before DSMR 4."""
+
+    kind: Literal["dsmr"]
+    baud: Literal[9600, 115_200] = 115_200
+    key: _Hex16 | None = Field(default=None, description="where telegrams are sealed")
+    additional: SecretStr | None = Field(
+        default=None, description="authenticated additional data, hexadecimal, if not the usual"
+    )
 
 
 MeterConfig = Annotated[
-    DlmsMeterConfig | ModbusMeterConfig | OpticalMeterConfig, Field(discriminator="kind")
+    DlmsMeterConfig | ModbusMeterConfig | OpticalMeterConfig | SmlMeterConfig | DsmrMeterConfig,
+    Field(discriminator="kind"),
 ]
 
 
 class PushConfig(_Strict):
-    """Where meters push last gasps to."""
+    """Where meters push last gasps to, over TCP and over UDP."""
 
     host: str
     port: int = Field(ge=1, le=65_535)

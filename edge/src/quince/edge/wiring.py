@@ -4,48 +4,51 @@ import asyncio
 import random
 import signal
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, ExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack, closing
 from functools import partial
 
 import structlog
 
 from quince.edge.agent import Agent, MeterPlan
 from quince.edge.config import (
-    DlmsGmac,
-    DlmsLls,
     DlmsMeterConfig,
+    DsmrMeterConfig,
     GatewayConfig,
     ModbusMeterConfig,
     OpticalMeterConfig,
     PushConfig,
+    SmlMeterConfig,
 )
+from quince.edge.dlms_security import authentication
 from quince.edge.outbox.store import Outbox, Round
+from quince.edge.profiles.catalogue import load_profile
 from quince.edge.readers.counters import CounterStore
-from quince.edge.readers.dlms_line import (
-    Authenticate,
-    DlmsLine,
-    WithGmac,
-    WithPassword,
-    open_dlms,
-)
-from quince.edge.readers.modbus import load_profile, open_modbus
+from quince.edge.readers.dlms_line import DlmsLine, open_dlms
+from quince.edge.readers.dlms_login import Login, login
+from quince.edge.readers.dsmr import open_dsmr
+from quince.edge.readers.modbus import Installation, open_modbus
+from quince.edge.readers.modbus_line import ModbusLine
 from quince.edge.readers.optical import open_optical
+from quince.edge.readers.optical_session import Dialect, OpticalLine
 from quince.edge.readers.push import Pusher, PushListener
 from quince.edge.readers.reader import Reader
+from quince.edge.readers.sml import open_sml
+from quince.edge.transports.address import bus_of
 from quince.edge.uplink.mqtt import keep_delivering
 from quince.edge.uplink.service import Uplink
 from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError
 from quince.model.event import MeterEvent
 from quince.model.rng import Rng
-from quince.protocols.dlms.association.states import Password
-from quince.protocols.dlms.security.suite import Keys
+from quince.protocols.dlms.security.credentials import Authentication, ciphering_of
 from quince.protocols.gateway.messages import Content
 from quince.protocols.gateway.topics import GatewayAddress, Lane
+from quince.protocols.optical.dsmr.encryption import TelegramKey
+from quince.protocols.optical.line import PUSH_BAUD
 
 log = structlog.get_logger()
 
-Meter = DlmsMeterConfig | ModbusMeterConfig | OpticalMeterConfig
+Meter = DlmsMeterConfig | ModbusMeterConfig | OpticalMeterConfig | SmlMeterConfig | DsmrMeterConfig
 
 
 class Workshop:
@@ -55,16 +58,22 @@ class Workshop:
         """Take the clock, the invocation counters and the randomness for challenges."""
         self._clock = clock
         self._counters = counters
+        # What each DLMS meter's profile last looked like: one entry for each in the configuration.
+        self._layouts: dict[str, str] = {}
+        self._logins: dict[str, Login] = {}
         self._rng = rng
 
     def plan(self, meter: Meter) -> MeterPlan:
         """Return how the agent is to see a meter."""
         return MeterPlan(
             meter_id=meter.id,
-            bus=meter.url,
-            keeps_profile=not isinstance(meter, ModbusMeterConfig),
+            bus=bus_of(meter.url),
+            keeps_profile=keeps_profile(meter),
             utc_offset_min=meter.utc_offset_min,
             connect=self.connector(meter),
+            rolls_over_at=installation(meter).rolls_over_at
+            if isinstance(meter, ModbusMeterConfig)
+            else {},
         )
 
     def connector(self, meter: Meter) -> Callable[[], AbstractAsyncContextManager[Reader]]:
@@ -75,43 +84,80 @@ class Workshop:
                     open_dlms,
                     dlms_line(meter),
                     meter_id=meter.id,
-                    authenticate=self._authenticate(meter),
+                    login=self._login(meter),
                     utc_offset_min=meter.utc_offset_min,
                     rng=self._rng,
+                    quirks=meter.quirks,
+                    layouts=self._layouts,
                 )
             case ModbusMeterConfig():
                 return partial(
                     open_modbus,
+                    ModbusLine(url=meter.url, device_id=meter.device_id, tls=meter.tls),
+                    meter_id=meter.id,
+                    installation=installation(meter),
+                    clock=self._clock,
+                )
+            case OpticalMeterConfig() | SmlMeterConfig() | DsmrMeterConfig():
+                return self._light_connector(meter)
+
+    def _light_connector(
+        self, meter: OpticalMeterConfig | SmlMeterConfig | DsmrMeterConfig
+    ) -> Callable[[], AbstractAsyncContextManager[Reader]]:
+        """Return what opens a session through an optical head or a customer port."""
+        match meter:
+            case OpticalMeterConfig(mode="d"):
+                return partial(
+                    open_dsmr,
                     meter.url,
                     meter_id=meter.id,
-                    device_id=meter.device_id,
-                    profile=load_profile(meter.profile),
+                    baud=PUSH_BAUD,
+                    utc_offset_min=meter.utc_offset_min,
                     clock=self._clock,
                 )
             case OpticalMeterConfig():
                 return partial(
                     open_optical,
+                    optical_line(meter),
+                    meter_id=meter.id,
+                    utc_offset_min=meter.utc_offset_min,
+                    clock=self._clock,
+                )
+            case SmlMeterConfig():
+                return partial(open_sml, meter.url, meter_id=meter.id, clock=self._clock)
+            case DsmrMeterConfig():
+                return partial(
+                    open_dsmr,
                     meter.url,
                     meter_id=meter.id,
-                    device_address=meter.device_address,
-                    password=meter.password.get_secret_value(),
+                    baud=meter.baud,
+                    key=telegram_key(meter),
                     utc_offset_min=meter.utc_offset_min,
                     clock=self._clock,
                 )
 
-    def _authenticate(self, meter: DlmsMeterConfig) -> Authenticate:
-        match meter.security:
-            case DlmsLls(password=password):
-                return WithPassword(Password(secret=password.get_secret_value().encode()))
-            case DlmsGmac() as gmac:
-                return WithGmac(
-                    counters=self._counters,
-                    system_title=bytes.fromhex(gmac.system_title),
-                    keys=Keys(
-                        encryption=_octets(meter, gmac.encryption_key.get_secret_value()),
-                        authentication=_octets(meter, gmac.authentication_key.get_secret_value()),
-                    ),
-                )
+    def pusher(self, meter: DlmsMeterConfig) -> Pusher:
+        """Return how a meter's pushes are heard: under the keys of its sessions, if it has any."""
+        own = self._login(meter)
+        return Pusher(
+            meter_id=meter.id,
+            utc_offset_min=meter.utc_offset_min,
+            ciphering=lambda: ciphering_of(own.begin()),
+            believed_in_clear=meter.plain_push,
+        )
+
+    def _login(self, meter: DlmsMeterConfig) -> Login:
+        """Return one and the same for a meter, whose keys may be changed in it."""
+        if meter.id not in self._logins:
+            self._logins[meter.id] = login(self._authentication(meter), self._counters)
+        return self._logins[meter.id]
+
+    def _authentication(self, meter: DlmsMeterConfig) -> Authentication:
+        try:
+            return authentication(meter.security, self._counters)
+        except InvalidValueError as error:
+            field = f"{meter.id}.security.{error.field}"
+            raise InvalidValueError(field, error.value, error.reason) from error
 
 
 def dlms_line(meter: DlmsMeterConfig) -> DlmsLine:
@@ -122,14 +168,60 @@ def dlms_line(meter: DlmsMeterConfig) -> DlmsLine:
         server_sap=meter.server_sap,
         physical_address=meter.physical_address,
         address_octets=meter.address_octets,
+        window=meter.hdlc_window,
+        optical_address=meter.optical_address,
     )
 
 
-def _octets(meter: DlmsMeterConfig, digits: str) -> bytes:
+def installation(meter: ModbusMeterConfig) -> Installation:
+    """Return what a Modbus meter is, and what stands before it."""
+    return Installation(
+        profile=load_profile(meter.profile), transformer_ratio=meter.transformer_ratio
+    )
+
+
+def keeps_profile(meter: Meter) -> bool:
+    """Return whether a meter's intervals can be read; its registers are sampled otherwise."""
+    match meter:
+        case DlmsMeterConfig():
+            return True
+        case OpticalMeterConfig():
+            return meter.keeps_profile
+        case ModbusMeterConfig() | SmlMeterConfig() | DsmrMeterConfig():
+            return False
+
+
+def optical_line(meter: OpticalMeterConfig) -> OpticalLine:
+    """Return where an optical meter is, and how it is spoken to."""
+    return OpticalLine(
+        url=meter.url,
+        device_address=meter.device_address,
+        password=None if meter.password is None else meter.password.get_secret_value(),
+        dialect=Dialect(
+            unlock=meter.unlock_command,
+            read=meter.read_command,
+            profile=meter.profile_command,
+            write=meter.write_command,
+        ),
+    )
+
+
+def telegram_key(meter: DsmrMeterConfig) -> TelegramKey | None:
+    """Return what opens a P1 meter's telegrams, None if they are not sealed."""
+    if meter.key is None:
+        return None
+    encryption = _octets(meter, meter.key.get_secret_value())
+    if meter.additional is None:
+        return TelegramKey(encryption=encryption)
+    additional = _octets(meter, meter.additional.get_secret_value())
+    return TelegramKey(encryption=encryption, additional=additional)
+
+
+def _octets(meter: Meter, digits: str) -> bytes:
     try:
         return bytes.fromhex(digits)
     except ValueError as error:
-        raise InvalidValueError(f"{meter.id}.security", "…", "hexadecimal digits") from error
+        raise InvalidValueError(f"{meter.id} key", "…", "hexadecimal digits") from error
 
 
 async def run(config: GatewayConfig, clock: Clock) -> None:
@@ -155,7 +247,16 @@ async def run(config: GatewayConfig, clock: Clock) -> None:
                 tasks.create_task(keep_delivering(uplink, config.broker, address, rng)),
             ]
             if config.push is not None:
-                listener = _listener(config, outbox, uplink, clock)
+                listener = PushListener(
+                    pushers={
+                        meter.equipment_id: workshop.pusher(meter)
+                        for meter in config.meters
+                        if isinstance(meter, DlmsMeterConfig)
+                    },
+                    accept=_accept(outbox, uplink),
+                    clock=clock,
+                    rng=rng,
+                )
                 workers.append(tasks.create_task(_listen(listener, config.push)))
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, _stop, workers)
@@ -167,19 +268,16 @@ def _stop(workers: list["asyncio.Task[None]"]) -> None:
         worker.cancel()
 
 
-def _listener(config: GatewayConfig, outbox: Outbox, uplink: Uplink, clock: Clock) -> PushListener:
+def _accept(outbox: Outbox, uplink: Uplink) -> Callable[[MeterEvent], None]:
     def accept(event: MeterEvent) -> None:
         outbox.record(Round(messages=((Lane.EVENTS, Content(events=(event,))),)))
         uplink.stir()
 
-    equipment = {
-        meter.equipment_id: Pusher(meter_id=meter.id, utc_offset_min=meter.utc_offset_min)
-        for meter in config.meters
-        if isinstance(meter, DlmsMeterConfig)
-    }
-    return PushListener(pushers=equipment, accept=accept, clock=clock)
+    return accept
 
 
 async def _listen(listener: PushListener, push: PushConfig) -> None:
-    async with await listener.serve(push.host, push.port) as server:
-        await server.serve_forever()
+    udp = await listener.serve_udp(push.host, push.port)
+    with closing(udp):
+        async with await listener.serve(push.host, push.port) as server:
+            await server.serve_forever()

@@ -11,13 +11,13 @@ from quince.edge.commissioning.layer import Layer
 from quince.model.errors import CodecError
 from quince.model.obis import Obis
 from quince.protocols.dlms.apdu.reference import Ref
-from quince.protocols.dlms.encoding.axdr import Data, Tag
+from quince.protocols.dlms.encoding.axdr import Data, Encoded, Tag
 from quince.protocols.dlms.encoding.date_time import DATE_TIME_OCTETS, decode_date_time
 
 # A profile of a month has thousands of rows; the first ones show what they are.
 ITEMS_MAX = 32
 _OBIS_OCTETS = 6
-_LISTS = (Tag.ARRAY, Tag.STRUCTURE)
+_LISTS = (Tag.ARRAY, Tag.STRUCTURE, Tag.COMPACT_ARRAY)
 
 
 def explain_value(name: str, value: object) -> Layer:
@@ -44,6 +44,8 @@ def layer_of(name: str, parts: Iterable[tuple[str, "Layer | str"]]) -> Layer:
 
 def _describe(label: str, value: object) -> Layer | str:
     """Return a layer for what has lines of its own, and a text for what fits behind its label."""
+    if isinstance(value, Encoded):
+        return _describe(label, value.decode())
     if isinstance(value, Data) and value.tag in _LISTS:
         items = value.as_items()
         return _list(f"{label}: {value.tag.name.lower()} of {len(items)}", items)

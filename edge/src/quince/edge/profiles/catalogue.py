@@ -17,6 +17,7 @@ _QUANTITIES = {
     "1-0:5.8.0": "reactive by quadrant",
     "1-0:21.8.0": "by phase",
 }
+_PROOFS = {Rule.SIMULATED: "our simulator", Rule.REGISTERS_CHECKED: "public register table"}
 
 
 def profile_names() -> list[str]:
@@ -46,52 +47,52 @@ def _shipped() -> Mapping[str, Traversable]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One meter of the table of what works with which meters."""
+    """One meter of the table of what works with which meters, or one family of SunSpec models."""
 
     meter: str
-    profile: str
+    profiles: tuple[str, ...]
     read: str
     proven_with: str
-    source: str
 
 
 def rows(profiles: Mapping[str, ModbusProfile]) -> list[Row]:
-    """Return a row for each profile, by meter."""
-    return sorted(
-        (
-            Row(
-                meter=profile.name,
-                profile=name,
-                read=_read(profile),
-                proven_with=_proven_with(profile),
-                source=f"{profile.source.addresses} ({profile.source.licence})",
-            )
-            for name, profile in profiles.items()
-        ),
-        key=lambda row: row.meter,
-    )
+    """Return a row for each profile, by meter; the models of SunSpec share one."""
+    sunspec = {name: one for name, one in profiles.items() if one.sunspec_model is not None}
+    table = [_row(one.name, [name], one) for name, one in profiles.items() if name not in sunspec]
+    if sunspec:
+        models = ", ".join(str(one.sunspec_model) for one in sunspec.values())
+        any_model = next(iter(sunspec.values()))
+        table.append(_row(f"SunSpec meter models {models}", [*sunspec], any_model))
+    return sorted(table, key=lambda row: row.meter)
 
 
 def markdown(table: list[Row]) -> str:
     """Return the rows as a Markdown table."""
-    lines = ["| Meter | Profile | What is read | Proven with | Source |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {row.meter} | `{row.profile}` | {row.read} | {row.proven_with} | {row.source} |"
-        for row in table
-    ]
+    lines = ["| Modbus meter | Profile | What is read | Proven with |", "|---|---|---|---|"]
+    for row in table:
+        names = ", ".join(f"`{name}`" for name in row.profiles)
+        lines.append(f"| {row.meter} | {names} | {row.read} | {row.proven_with} |")
     return "\n".join(lines)
+
+
+def _row(meter: str, names: list[str], profile: ModbusProfile) -> Row:
+    return Row(
+        meter=meter,
+        profiles=tuple(names),
+        read=_read(profile),
+        proven_with=_proven_with(profile),
+    )
 
 
 def _read(profile: ModbusProfile) -> str:
     names = {str(point.obis) for point in profile.energies}
     quantities = ", ".join(word for obis, word in _QUANTITIES.items() if obis in names)
-    momentary = ", momentary values" if profile.momentaries else ""
-    return f"{profile.energies[0].type} energy: {quantities}{momentary}"
+    return f"{quantities}; momentary" if profile.momentaries else quantities
 
 
 def _proven_with(profile: ModbusProfile) -> str:
-    if profile.quality[Rule.READ_FROM_REAL_METER].status is Status.DONE:
+    done = {rule for rule, proof in profile.quality.items() if proof.status is Status.DONE}
+    if Rule.READ_FROM_REAL_METER in done:
         return "a real meter"
-    if profile.quality[Rule.SIMULATED].status is Status.DONE:
-        return "our simulator"
-    return "nothing yet"
+    proofs = [words for rule, words in _PROOFS.items() if rule in done]
+    return ", ".join(proofs) or "nothing yet"

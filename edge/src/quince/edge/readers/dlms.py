@@ -1,197 +1,220 @@
-"""Reads DLMS/COSEM meters: clock, active-import register, load profile by range.
+"""Reads DLMS/COSEM meters: who they are, their clock, their registers, their load profile.
 
-The profile holds the register at the end of each quarter-hour; an interval is what it grew by
-between two neighbouring rows. Where a row is missing, both its intervals are.
+A profile holds registers as they stood at the end of each quarter-hour, or the energy of each; of
+registers an interval is what they grew by between two neighbouring rows. Where a row is missing,
+both its intervals are.
 """
 
-import asyncio
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeVar
+from collections.abc import Container, MutableMapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 import structlog
 
-from quince.edge.errors import ReadTimeoutError, UnsupportedError
-from quince.edge.readers.reader import ProfilePiece
+from quince.edge.errors import UnsupportedError
+from quince.edge.readers.dlms_control import DlmsControl, KeyRing
+from quince.edge.readers.dlms_dialogue import Dialogue
+from quince.edge.readers.dlms_profile import (
+    Energy,
+    ProfilePlan,
+    energy_columns,
+    is_register,
+    read_piece,
+)
+from quince.edge.readers.reader import Identity, ProfilePiece
 from quince.edge.transports import Transport
-from quince.model.errors import CodecError, RemoteProtocolError
-from quince.model.interval import ENERGY_MAX, STEP, STEP_S, IntervalSeries, RegisterReading
-from quince.model.obis import ACTIVE_IMPORT_INTERVAL, ACTIVE_IMPORT_REGISTER
-from quince.model.quality import Quality
-from quince.protocols.dlms.apdu.reference import Access, Ref
-from quince.protocols.dlms.association.session import Closed, MeterSession
-from quince.protocols.dlms.association.states import Associated, Reply
-from quince.protocols.dlms.cosem import objects as cosem
+from quince.model.errors import CodecError
+from quince.model.interval import RegisterReading
+from quince.model.obis import ACTIVE_IMPORT_REGISTER
+from quince.protocols.dlms.apdu.reference import Ref
+from quince.protocols.dlms.association.session import MeterSession
+from quince.protocols.dlms.cosem import names
+from quince.protocols.dlms.cosem.association import OBJECT_LIST, read_object_list
+from quince.protocols.dlms.cosem.clock import CLOCK_TIME, ClockQuirk, MeterTime
+from quince.protocols.dlms.cosem.profile import (
+    PROFILE_BUFFER,
+    PROFILE_COLUMNS,
+    PROFILE_PERIOD,
+    PROFILE_SORT_METHOD,
+    Layout,
+    SortMethod,
+    read_columns,
+    read_sort_method,
+)
+from quince.protocols.dlms.cosem.register import Scale, scale_of
+from quince.protocols.dlms.cosem.rows import ProfileRows, read_rows
+from quince.protocols.dlms.cosem.selection import Range, range_access
 from quince.protocols.dlms.encoding.axdr import Data
+from quince.protocols.dlms.errors import AccessRefusedError
 
 log = structlog.get_logger()
 
-ANSWER_S_MAX = 5.0  # meters think for a second or two; what takes longer is repeated or given up
-EXCHANGE_S_MAX = 120.0  # a day's profile in 128-octet frames takes seconds; noise takes for ever
-# What makes the border of an interval unsure, whichever of its two rows says it.
-_CLOCK_FLAGS = Quality.CLOCK_INVALID | Quality.CLOCK_DOUBTFUL
-
-_Event = TypeVar("_Event", Associated, Reply, Closed)
-_Register = tuple[int, Quality]
-_NOTHING: _Register = (-1, Quality.MISSING)
+_MAKER_OCTETS = 3  # a logical device name begins with the maker's three letters
+# A meter that takes ranges in its local time may be on summer time, which we do not know of.
+_SUMMER_TIME = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Layout:
-    """What must be known before a profile's rows mean anything."""
+class Quirk(StrEnum):
+    """What a meter does otherwise than the standard says, as its configuration names it."""
 
-    columns: tuple[cosem.Column, ...]
-    register: int
-    status: int | None
-    scale: cosem.Scale
+    DEVIATION_INVERTED = ClockQuirk.DEVIATION_INVERTED.value
+    NO_DEVIATION_STANDARD_TIME = ClockQuirk.NO_DEVIATION_STANDARD_TIME.value
+    # It wants the times of a range without a deviation; it is asked so first, else last.
+    RANGE_WITHOUT_DEVIATION = "range_without_deviation"
 
 
-class DlmsReader:
-    """An associated session with one meter."""
+class DlmsReader(DlmsControl):
+    """An associated session with one meter: its Reader and its Controller.
 
-    def __init__(
-        self, transport: Transport, session: MeterSession, *, meter_id: str, utc_offset_min: int
+    `utc_offset_min` serves meters that leave their deviation out. `layouts` is what sessions tell
+    their successors: the layout last seen of each meter's profile.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a session stands on
+        self,
+        transport: Transport,
+        session: MeterSession,
+        *,
+        meter_id: str,
+        utc_offset_min: int,
+        quirks: Container[str] = (),
+        layouts: MutableMapping[str, str] | None = None,
+        keys: KeyRing | None = None,
     ) -> None:
-        """Take an open line; `utc_offset_min` serves meters that leave their deviation out."""
-        self._transport = transport
-        self._session = session
+        """Take an open line."""
+        time = MeterTime(standard_offset_min=utc_offset_min, quirks=quirks)
+        super().__init__(Dialogue(transport, session), time, keys)
         self._meter_id = meter_id
-        self._utc_offset_min = utc_offset_min
-        self._layout: _Layout | None = None
+        self._layouts = {} if layouts is None else layouts
+        self._with_deviation = Quirk.RANGE_WITHOUT_DEVIATION not in quirks
+        self._plan: ProfilePlan | None = None
 
     async def associate(self) -> None:
         """Connect the link and prove who we are, both ways."""
-        self._session.start()
-        await self._wait_for(Associated)
+        await self._dialogue.associate()
 
     async def release(self) -> None:
         """Say good-bye."""
-        self._session.stop()
-        await self._wait_for(Closed)
+        await self._dialogue.release()
+
+    # -- who and when --------------------------------------------------------------------
+
+    async def identify(self) -> Identity:
+        """Return who the meter says it is; its serial number is its device name without one."""
+        device = await self._first_text(names.LOGICAL_DEVICE_NAME)
+        serial = await self._first_text(names.SERIAL_NUMBER, names.DEVICE_ID)
+        firmware = await self._first_text(names.FIRMWARE_ID, names.FIRMWARE_ID_ABSTRACT)
+        return Identity(serial=serial or device, maker=device[:_MAKER_OCTETS], firmware=firmware)
+
+    async def _first_text(self, *refs: Ref) -> str:
+        for ref in refs:
+            data = await self._dialogue.get_if_any(ref)
+            if data is not None and (text := _text(data)):
+                return text
+        return ""
 
     async def clock(self) -> datetime:
         """Return the meter's time in UTC."""
-        data = await self._get(cosem.CLOCK_TIME)
-        return cosem.read_clock(data, fallback_offset_min=self._utc_offset_min).at_utc
+        return self._time.read((await self._dialogue.get(CLOCK_TIME)).as_octets()).at_utc
+
+    # -- registers -----------------------------------------------------------------------
 
     async def registers(self) -> list[RegisterReading]:
-        """Return the active-import register, with the meter's time just before it was read."""
-        scale = cosem.Scale.read(await self._get(cosem.ACTIVE_IMPORT_SCALE))
+        """Return the energy registers, with the meter's time just before they were read.
+
+        All that the object list offers of active and reactive energy, in and out, and their
+        tariff rates; active import alone where the meter gives no list.
+        """
+        values = await self._register_refs()
         at_utc = await self.clock()
-        value = scale.apply(await self._get(cosem.ACTIVE_IMPORT))
-        return [self._reading(at_utc, value)]
+        amounts = await self._dialogue.get_all(values)
+        return [
+            self._reading(energy, amount, at_utc)
+            for energy, amount in zip(await self._energies(values), amounts, strict=True)
+        ]
+
+    async def _register_refs(self) -> list[Ref]:
+        listed = await self._dialogue.get_if_any(OBJECT_LIST)
+        if listed is None:
+            return [names.ACTIVE_IMPORT]
+        values = sorted(
+            (Ref(one.class_id, one.obis, 2) for one in read_object_list(listed) if one.may_read(2)),
+            key=lambda ref: ref.obis,
+        )
+        wanted = [value for value in values if is_register(value)]
+        if ACTIVE_IMPORT_REGISTER not in [value.obis for value in wanted]:
+            raise UnsupportedError("the meter has no register of active import")
+        return wanted
+
+    def _reading(self, energy: Energy, data: Data, at_utc: datetime) -> RegisterReading:
+        amount = energy.scale.apply(data.as_int())
+        if amount < 0:
+            raise CodecError(f"register {energy.register} at {amount}")
+        return RegisterReading(
+            meter_id=self._meter_id, obis=energy.register, at_utc=at_utc, value=amount
+        )
+
+    async def _energies(self, values: Sequence[Ref]) -> list[Energy]:
+        """Return what the values are to be scaled with, each in a column of its own."""
+        scales = await self._dialogue.get_all([scale_of(value) for value in values])
+        return [
+            Energy(column=column, value=value, scale=Scale.read(scale))
+            for column, (value, scale) in enumerate(zip(values, scales, strict=True))
+        ]
+
+    # -- the load profile ----------------------------------------------------------------
 
     async def intervals(self, start_utc: datetime, end_utc: datetime) -> ProfilePiece:
-        """Return the quarter-hours of [start_utc, end_utc), and the register at both borders."""
-        layout = self._layout = self._layout or await self._read_layout()
-        selection = cosem.Range(from_utc=start_utc, to_utc=end_utc)
-        access = cosem.range_access(selection, utc_offset_min=self._utc_offset_min)
-        rows = cosem.read_rows(
-            await self._get(cosem.PROFILE_BUFFER, access),
-            layout.columns,
-            period_s=STEP_S,
-            fallback_offset_min=self._utc_offset_min,
-        )
-        registers = _registers(rows, layout)
-        return ProfilePiece(
-            series=self._series(registers, start_utc, end_utc),
-            readings=tuple(
-                self._reading(border, registers[border][0])
-                for border in (start_utc, end_utc)
-                if registers.get(border, _NOTHING)[0] >= 0
-            ),
-        )
+        """Return the quarter-hours of [start_utc, end_utc), and the registers at both borders."""
+        plan = self._plan = self._plan or await self._read_plan()
+        rows = await self._rows(plan.layout, start_utc, end_utc)
+        return read_piece(rows, plan, meter_id=self._meter_id, start_utc=start_utc, end_utc=end_utc)
 
-    def _series(
-        self, registers: dict[datetime, _Register], start_utc: datetime, end_utc: datetime
-    ) -> IntervalSeries:
-        starts = [start_utc + i * STEP for i in range((end_utc - start_utc) // STEP)]
-        slots = [_growth(registers.get(at), registers.get(at + STEP)) for at in starts]
-        return IntervalSeries(
-            meter_id=self._meter_id,
-            obis=ACTIVE_IMPORT_INTERVAL,
-            start_utc=start_utc,
-            values=tuple(value for value, _ in slots),
-            quality=tuple(quality for _, quality in slots),
-        )
+    async def _rows(self, layout: Layout, start_utc: datetime, end_utc: datetime) -> ProfileRows:
+        """Return the rows of a range, asked for in the one manner and then in the other."""
+        try:
+            return await self._range(layout, start_utc, end_utc)
+        except AccessRefusedError:
+            self._with_deviation = not self._with_deviation
+            return await self._range(layout, start_utc, end_utc)
 
-    def _reading(self, at_utc: datetime, value: int) -> RegisterReading:
-        if value < 0:
-            raise CodecError(f"an active-import register of {value} Wh")
-        return RegisterReading(
-            meter_id=self._meter_id, obis=ACTIVE_IMPORT_REGISTER, at_utc=at_utc, value=value
-        )
+    async def _range(self, layout: Layout, start_utc: datetime, end_utc: datetime) -> ProfileRows:
+        margin = timedelta(0) if self._with_deviation else _SUMMER_TIME
+        selection = Range(from_utc=start_utc - margin, to_utc=end_utc + margin)
+        access = range_access(selection, self._time, with_deviation=self._with_deviation)
+        buffer = await self._dialogue.get_selected(PROFILE_BUFFER, access)
+        return read_rows(buffer, layout, self._time)
 
-    async def _read_layout(self) -> _Layout:
+    async def _read_plan(self) -> ProfilePlan:
         """Read what the profile captures: asked anew each session, for it may have changed."""
-        columns = cosem.read_columns(await self._get(cosem.PROFILE_COLUMNS))
-        period_s = (await self._get(cosem.PROFILE_PERIOD)).as_int()
-        refs = [column.ref for column in columns]
-        if period_s != STEP_S or cosem.ACTIVE_IMPORT not in refs:
-            raise UnsupportedError(f"the profile has no active-import register every {STEP_S} s")
-        return _Layout(
+        columns = read_columns(await self._dialogue.get(PROFILE_COLUMNS))
+        sort_method = await self._dialogue.get_if_any(PROFILE_SORT_METHOD)
+        layout = Layout(
             columns=columns,
-            register=refs.index(cosem.ACTIVE_IMPORT),
-            status=refs.index(cosem.PROFILE_STATUS) if cosem.PROFILE_STATUS in refs else None,
-            scale=cosem.Scale.read(await self._get(cosem.ACTIVE_IMPORT_SCALE)),
+            period_s=(await self._dialogue.get(PROFILE_PERIOD)).as_int(),
+            sort_method=SortMethod.FIFO if sort_method is None else read_sort_method(sort_method),
         )
+        self._tell_of_change(layout.layout_id)
+        captured = energy_columns(columns)
+        scaled = zip(captured, await self._energies(list(captured.values())), strict=True)
+        energies = tuple(replace(energy, column=column) for column, energy in scaled)
+        return ProfilePlan(layout=layout, energies=energies)
 
-    async def _get(self, ref: Ref, access: Access | None = None) -> Data:
-        self._session.get(ref, access)
-        return (await self._wait_for(Reply)).require()
-
-    async def _wait_for(self, kind: type[_Event]) -> _Event:
-        """Return the awaited event; ReadTimeoutError if the meter keeps us busy without it."""
-        try:
-            async with asyncio.timeout(EXCHANGE_S_MAX):
-                return await self._exchange(kind)
-        except TimeoutError as error:
-            raise ReadTimeoutError(f"no end in {EXCHANGE_S_MAX} s") from error
-
-    async def _exchange(self, kind: type[_Event]) -> _Event:
-        while True:
-            if octets := self._session.data_to_send():
-                await self._transport.write(octets)
-            for event in await self._hear():
-                if isinstance(event, kind):
-                    return event
-                if isinstance(event, Closed):
-                    raise RemoteProtocolError("the meter closed the session")
-
-    async def _hear(self) -> Iterable[object]:
-        try:
-            return self._session.receive(await self._transport.read(ANSWER_S_MAX))
-        except ReadTimeoutError:
-            self._session.retransmit()
-            octets = self._session.data_to_send()
-            if not octets:
-                raise  # this link does not repeat: TCP did, and nobody answered
-            await self._transport.write(octets)
-            return ()
+    def _tell_of_change(self, layout_id: str) -> None:
+        before = self._layouts.setdefault(self._meter_id, layout_id)
+        if before != layout_id:
+            log.warning(
+                "profile_layout_changed",
+                meter_id=self._meter_id,
+                before=before,
+                after=layout_id,
+            )
+            self._layouts[self._meter_id] = layout_id
 
 
-def _registers(rows: Iterable[cosem.Row], layout: _Layout) -> dict[datetime, _Register]:
-    """Return the register at each row's moment, but not where the meter disowns the row.
-
-    A moment told twice and differently tells nothing either.
-    """
-    found: dict[datetime, _Register] = {}
-    contested: set[datetime] = set()
-    for row in rows:
-        at_utc, quality = row.moment.at_utc, row.moment.quality
-        if layout.status is not None:
-            quality |= cosem.quality_of_status(row.values[layout.status].as_int())
-        value = layout.scale.apply(row.values[layout.register])
-        known, flags = found.get(at_utc, (value, quality))
-        found[at_utc] = value, quality | flags
-        if known != value or quality & Quality.MISSING:
-            contested.add(at_utc)
-    return {at_utc: one for at_utc, one in found.items() if at_utc not in contested}
-
-
-def _growth(before: _Register | None, after: _Register | None) -> tuple[int | None, Quality]:
-    """Return what the register grew by; missing without both rows, or if it cannot have."""
-    if before is None or after is None or not 0 <= after[0] - before[0] <= ENERGY_MAX:
-        return None, Quality.MISSING
-    return after[0] - before[0], after[1] | before[1] & _CLOCK_FLAGS
+def _text(data: Data) -> str:
+    """Return what a name's octets spell; their digits if they are no plain text."""
+    octets = data.as_octets().rstrip(b"\0 ")
+    is_plain = octets.isascii() and octets.decode("latin-1").isprintable()
+    return octets.decode("ascii") if is_plain else octets.hex()

@@ -1,98 +1,65 @@
-"""How a session with a DLMS meter begins and ends: its line, its link, and who we say we are."""
+"""How a session with a DLMS meter begins and ends: its line, its link, its association."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
-
-import structlog
 
 from quince.edge.errors import TransportError
-from quince.edge.readers.counters import CounterStore, key_id
 from quince.edge.readers.dlms import DlmsReader
+from quince.edge.readers.dlms_login import Login
+from quince.edge.readers.optical_hdlc import hand_over_to_hdlc
 from quince.edge.transports import open_transport
 from quince.model.errors import RemoteProtocolError
 from quince.model.rng import Rng
 from quince.protocols.dlms.association.client import ClientAssociation
 from quince.protocols.dlms.association.session import MeterSession
-from quince.protocols.dlms.association.states import Authentication, Password
 from quince.protocols.dlms.errors import ServiceRefusedError
 from quince.protocols.dlms.links.hdlc import HdlcLink, Role
 from quince.protocols.dlms.links.hdlc_frame import HdlcAddress
+from quince.protocols.dlms.links.hdlc_parameters import INFORMATION_OCTETS_DEFAULT, WINDOW_DEFAULT
 from quince.protocols.dlms.links.link import Link
-from quince.protocols.dlms.links.wrapper import WrapperLink
-from quince.protocols.dlms.security.protection import Gmac
-from quince.protocols.dlms.security.suite import Keys
+from quince.protocols.dlms.links.wrapper import DatagramWrapperLink, WrapperLink
 
-log = structlog.get_logger()
-
-HDLC_SCHEME = "hdlc+tcp://"
-
-
-class Authenticate(Protocol):
-    """How a session proves who we are."""
-
-    def begin(self) -> Authentication:
-        """Return what one session needs."""
-        ...
-
-    def heed(self, refusal: ServiceRefusedError) -> None:
-        """Take what a refused session taught."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class WithPassword:
-    """Low-level security: the same password every time."""
-
-    password: Password
-
-    def begin(self) -> Authentication:
-        """Return the password."""
-        return self.password
-
-    def heed(self, refusal: ServiceRefusedError) -> None:
-        """Learn nothing: a password does not count."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithGmac:
-    """High-level security: the keys, and counters of its own for each session."""
-
-    counters: CounterStore
-    system_title: bytes
-    keys: Keys
-
-    def begin(self) -> Authentication:
-        """Return the keys with a fresh block of counters."""
-        counters = self.counters.of(self._key_id)
-        return Gmac(system_title=self.system_title, keys=self.keys, counters=counters)
-
-    def heed(self, refusal: ServiceRefusedError) -> None:
-        """Go on from the counter the meter expects: ours were lost, or another gateway's."""
-        expected = refusal.expected_counter
-        if expected is not None and self.counters.catch_up(self._key_id, expected):
-            log.warning("invocation_counter_caught_up", expected=expected)
-
-    @property
-    def _key_id(self) -> bytes:
-        return key_id(self.system_title, self.keys.encryption)
+# What one frame holds where TCP carries it; on a serial line noise makes long ones dear, and old
+# meters stumble over a proposal, so there all stays at the default.
+_INFORMATION_OCTETS_OVER_TCP = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DlmsLine:
-    """Where a meter is: `tcp://…` (wrapper) or `hdlc+tcp://…`, and its addresses there."""
+    """Where a meter is, and its addresses there.
+
+    `tcp://…` and `udp://…` carry the wrapper; `hdlc+tcp://…`, `serial:…` and `optical:…` carry
+    HDLC, which sends `window` frames in a row if the meter agrees. An optical head is signed on
+    to first, by `optical_address` if several meters are behind it.
+    """
 
     url: str
     client_sap: int
     server_sap: int
     physical_address: int | None = None
     address_octets: int | None = None
+    window: int = WINDOW_DEFAULT
+    optical_address: str = ""
+
+    @property
+    def is_optical(self) -> bool:
+        """Whether the line has to be signed on to before HDLC is heard."""
+        return self.url.startswith("optical:")
 
     def link(self) -> Link:
         """Return the client's end of the link; InvalidValueError if an address cannot be."""
-        if not self.url.startswith(HDLC_SCHEME):
-            return WrapperLink(own_port=self.client_sap, peer_port=self.server_sap)
+        match self.url.partition(":")[0]:
+            case "tcp":
+                return WrapperLink(own_port=self.client_sap, peer_port=self.server_sap)
+            case "udp":
+                return DatagramWrapperLink(own_port=self.client_sap, peer_port=self.server_sap)
+            case "hdlc+tcp":
+                return self._hdlc_link(_INFORMATION_OCTETS_OVER_TCP)
+            case _:
+                return self._hdlc_link(INFORMATION_OCTETS_DEFAULT)
+
+    def _hdlc_link(self, information_octets_max: int) -> HdlcLink:
         server = HdlcAddress(
             upper=self.server_sap, lower=self.physical_address, size=self.address_octets or 0
         )
@@ -100,26 +67,43 @@ class DlmsLine:
             Role.CLIENT,
             client=HdlcAddress(upper=self.client_sap),
             server=server,
-            information_octets_max=1024,
+            information_octets_max=information_octets_max,
+            window=self.window,
         )
 
 
 @asynccontextmanager
-async def open_dlms(
-    line: DlmsLine, *, meter_id: str, authenticate: Authenticate, utc_offset_min: int, rng: Rng
+async def open_dlms(  # noqa: PLR0913 - what a session stands on
+    line: DlmsLine,
+    *,
+    meter_id: str,
+    login: Login,
+    utc_offset_min: int,
+    rng: Rng,
+    quirks: Container[str] = (),
+    layouts: MutableMapping[str, str] | None = None,
 ) -> AsyncIterator[DlmsReader]:
-    """Open an association with the meter on `line`."""
-    link = line.link()
-    transport = await open_transport(line.url.replace(HDLC_SCHEME, "tcp://", 1))
-    session = MeterSession(link, ClientAssociation(authenticate.begin(), rng=rng))
-    reader = DlmsReader(transport, session, meter_id=meter_id, utc_offset_min=utc_offset_min)
+    """Open an association with the meter on `line`; DlmsReader says what the rest is."""
+    session = MeterSession(line.link(), ClientAssociation(login.begin(), rng=rng))
+    transport = await open_transport(line.url)
+    reader = DlmsReader(
+        transport,
+        session,
+        meter_id=meter_id,
+        utc_offset_min=utc_offset_min,
+        quirks=quirks,
+        layouts=layouts,
+        keys=login.key_ring,
+    )
     try:
+        if line.is_optical:
+            await hand_over_to_hdlc(transport, line.optical_address)
         await reader.associate()
         yield reader
         with suppress(TransportError, RemoteProtocolError):
             await reader.release()
     except ServiceRefusedError as refusal:
-        authenticate.heed(refusal)
+        login.heed(refusal)
         raise
     finally:
         await transport.aclose()

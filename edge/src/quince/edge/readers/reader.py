@@ -12,9 +12,14 @@ from quince.model.interval import IntervalSeries, RegisterReading
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfilePiece:
-    """A stretch of a load profile, and the registers the same rows tell at its two borders."""
+    """A stretch of a load profile, and the registers the same rows tell at its two borders.
+
+    `series` is active import, which coverage is counted by; `others` are the further channels
+    over the same quarter-hours.
+    """
 
     series: IntervalSeries
+    others: tuple[IntervalSeries, ...] = ()
     readings: tuple[RegisterReading, ...] = ()
 
 

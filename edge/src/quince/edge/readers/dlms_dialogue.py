@@ -1,0 +1,117 @@
+"""A dialogue with a DLMS meter: one request at a time over an open line, each with a deadline."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from quince.edge.errors import ReadTimeoutError
+from quince.edge.transports import Transport
+from quince.model.errors import LocalProtocolError, RemoteProtocolError
+from quince.protocols.dlms.apdu.reference import Access, Ref
+from quince.protocols.dlms.association.session import Closed, MeterSession
+from quince.protocols.dlms.association.states import Associated, Reply, ReplyList
+from quince.protocols.dlms.encoding.axdr import Data, Value
+from quince.protocols.dlms.errors import AccessRefusedError
+
+ANSWER_S_MAX = 5.0  # meters think for a second or two; what takes longer is repeated or given up
+EXCHANGE_S_MAX = 120.0  # a day's profile in 128-octet frames takes seconds; noise takes for ever
+
+_Event = TypeVar("_Event", Associated, Reply, ReplyList, Closed)
+
+
+class Dialogue:
+    """An association over a transport, from hello to good-bye."""
+
+    def __init__(self, transport: Transport, session: MeterSession) -> None:
+        """Take an open line, and the session to have over it."""
+        self._transport = transport
+        self._session = session
+        self._ended = ""
+
+    async def associate(self) -> None:
+        """Connect the link and prove who we are, both ways."""
+        self._session.start()
+        await self._wait_for(Associated)
+
+    async def release(self) -> None:
+        """Say good-bye, unless the meter may no longer understand it."""
+        if not self._ended:
+            self._session.stop()
+            await self._wait_for(Closed)
+
+    def end(self, why: str) -> None:
+        """Ask nothing more of this session: a request from now on is a LocalProtocolError."""
+        self._ended = why
+
+    async def get(self, ref: Ref) -> Data:
+        """Return an attribute; AccessRefusedError if the meter has none, or not for us."""
+        return (await self._read(ref)).require()
+
+    async def get_if_any(self, ref: Ref) -> Data | None:
+        """Return an attribute, None if the meter has none or does not give it to us."""
+        try:
+            return await self.get(ref)
+        except AccessRefusedError:
+            return None
+
+    async def get_selected(self, ref: Ref, access: Access) -> Value:
+        """Return the selected part of a profile's buffer, as it came."""
+        return (await self._read(ref, access)).value()
+
+    async def get_all(self, refs: Sequence[Ref]) -> list[Data]:
+        """Return several attributes, in as few round trips as the meter allows."""
+        self._require_open()
+        if not refs:
+            return []
+        self._session.get_list([(ref, None) for ref in refs])
+        return [reply.require() for reply in (await self._wait_for(ReplyList)).replies]
+
+    async def _read(self, ref: Ref, access: Access | None = None) -> Reply:
+        self._require_open()
+        self._session.get(ref, access)
+        return await self._wait_for(Reply)
+
+    async def set(self, ref: Ref, data: Data) -> None:
+        """Write an attribute; AccessRefusedError if the meter does not let us."""
+        self._require_open()
+        self._session.set(ref, data)
+        (await self._wait_for(Reply)).require()
+
+    async def call(self, ref: Ref, data: Data) -> Reply:
+        """Call a method and return the outcome, whatever it is."""
+        self._require_open()
+        self._session.action(ref, data)
+        return await self._wait_for(Reply)
+
+    def _require_open(self) -> None:
+        if self._ended:
+            raise LocalProtocolError(f"{self._ended}: open another session")
+
+    async def _wait_for(self, kind: type[_Event]) -> _Event:
+        """Return the awaited event; ReadTimeoutError if the meter keeps us busy without it."""
+        try:
+            async with asyncio.timeout(EXCHANGE_S_MAX):
+                return await self._exchange(kind)
+        except TimeoutError as error:
+            raise ReadTimeoutError(f"no end in {EXCHANGE_S_MAX} s") from error
+
+    async def _exchange(self, kind: type[_Event]) -> _Event:
+        while True:
+            if octets := self._session.data_to_send():
+                await self._transport.write(octets)
+            for event in await self._hear():
+                if isinstance(event, kind):
+                    return event
+                if isinstance(event, Closed):
+                    raise RemoteProtocolError("the meter closed the session")
+
+    async def _hear(self) -> Iterable[object]:
+        try:
+            return self._session.receive(await self._transport.read(ANSWER_S_MAX))
+        except ReadTimeoutError:
+            self._session.retransmit()
+            octets = self._session.data_to_send()
+            if not octets:
+                raise  # this link does not repeat: TCP did, and nobody answered
+            await self._transport.write(octets)
+            return ()
