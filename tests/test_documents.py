@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from quince.edge.profiles.catalogue import load_profile, markdown, profile_names, rows
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *ROOT.glob("*/README.md")]
@@ -21,9 +23,8 @@ def test_every_link_leads_somewhere(document):
     assert [name for name in targets if not (document.parent / name).exists()] == []
 
 
-def test_the_readme_names_every_meter_profile_that_ships():
-    profiles = (ROOT / "edge/src/quince/edge/profiles").glob("*.toml")
-    assert [path.stem for path in profiles if f"`{path.stem}`" not in README] == []
+def test_the_readme_has_the_table_of_meters_that_the_profiles_make():
+    assert markdown(rows({name: load_profile(name) for name in profile_names()})) in README
 
 
 def test_the_readme_names_commands_that_exist():
