@@ -1,7 +1,7 @@
 import pytest
 
 from quince.edge.config import DlmsMeterConfig, load_config
-from quince.edge.readers.dlms import Quirk
+from quince.edge.readers.dlms.reader import Quirk
 from quince.model.errors import InvalidValueError
 
 GOOD = """

@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from quince.edge.dlms_security import DlmsSecurity
-from quince.edge.readers.dlms import Quirk
+from quince.edge.readers.dlms.reader import Quirk
+from quince.edge.readers.dlms.security import DlmsSecurity
 from quince.model.errors import InvalidValueError
 
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]

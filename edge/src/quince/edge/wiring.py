@@ -19,20 +19,20 @@ from quince.edge.config import (
     PushConfig,
     SmlMeterConfig,
 )
-from quince.edge.dlms_security import authentication
 from quince.edge.outbox.store import Outbox, Round
 from quince.edge.profiles.catalogue import load_profile
-from quince.edge.readers.counters import CounterStore
-from quince.edge.readers.dlms_line import DlmsLine, open_dlms
-from quince.edge.readers.dlms_login import Login, login
-from quince.edge.readers.dsmr import open_dsmr
-from quince.edge.readers.modbus import Installation, open_modbus
-from quince.edge.readers.modbus_line import ModbusLine
-from quince.edge.readers.optical import open_optical
-from quince.edge.readers.optical_session import Dialect, OpticalLine
-from quince.edge.readers.push import Pusher, PushListener
+from quince.edge.pushes.listener import Pusher, PushListener
+from quince.edge.readers.dlms.counters import CounterStore
+from quince.edge.readers.dlms.line import DlmsLine, open_dlms
+from quince.edge.readers.dlms.login import Login, login
+from quince.edge.readers.dlms.security import authentication
+from quince.edge.readers.modbus.line import ModbusLine
+from quince.edge.readers.modbus.reader import Installation, open_modbus
+from quince.edge.readers.optical.dsmr import open_dsmr
+from quince.edge.readers.optical.reader import open_optical
+from quince.edge.readers.optical.session import Dialect, OpticalLine
+from quince.edge.readers.optical.sml import open_sml
 from quince.edge.readers.reader import Reader
-from quince.edge.readers.sml import open_sml
 from quince.edge.transports.address import bus_of
 from quince.edge.uplink.mqtt import keep_delivering
 from quince.edge.uplink.service import Uplink

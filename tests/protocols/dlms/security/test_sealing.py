@@ -190,3 +190,9 @@ def test_a_key_of_no_length_at_all_is_not_wrapped() -> None:
     with pytest.raises(InvalidValueError) as refused:
         wrap_key(bytes(16), b"secret!")
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("title", [b"", b"QNM", bytes(9)])
+def test_what_nobodys_title_sealed_is_not_opened(title: bytes) -> None:
+    with pytest.raises(ProtectionError, match="which is none"):
+        unseal(KEYS, system_title=title, sealed=bytes.fromhex("3000000001") + bytes(20))

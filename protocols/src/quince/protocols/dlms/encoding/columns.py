@@ -59,8 +59,11 @@ class Column:
     def octet(self, index: int) -> bytes:
         """Return the octet at `index` (0..width-1) of every row's value.
 
-        A column of date-times gives its months as `octet(2)`, its hours as `octet(5)`.
+        A column of date-times gives its months as `octet(2)`, its hours as `octet(5)`. CodecError
+        if the values are shorter.
         """
+        if not 0 <= index < self.width:
+            raise CodecError(f"octet {index} of values of {self.width} octets")
         return self.octets[index :: self.width]
 
     def values(self) -> tuple[Data, ...]:

@@ -79,6 +79,10 @@ def unseal(keys: Keys, *, system_title: bytes, sealed: bytes, heading: bytes = b
 
     What protection there was is for the caller to judge, and the counter too.
     """
+    if len(system_title) != SYSTEM_TITLE_OCTETS:
+        raise ProtectionError(
+            f"sealed under the system title {system_title.hex()!r}, which is none"
+        )
     reader = Reader(sealed)
     control, counter = reader.octet(), reader.uint(COUNTER_OCTETS)
     if control & SUITE_BITS != keys.suite:

@@ -1,0 +1,1 @@
+"""What meters say unasked: heard on TCP and UDP, believed under their keys."""

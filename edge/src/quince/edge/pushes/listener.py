@@ -1,0 +1,234 @@
+"""Hears what meters say unasked: last gasp and power up, over TCP and UDP, ciphered or in clear.
+
+A last gasp is worth more than anything else on the gateway: it is in the outbox before the
+connection is closed.
+
+Law: a meter whose keys are known is believed only under them, unless its configuration says that
+it pushes in clear; and nobody, known or not, is heard more often than a meter has to say.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from quince.edge.pushes.allowance import Allowance
+from quince.edge.pushes.events import Said, read_push
+from quince.edge.pushes.octets import Joiner, PushStream, datagram_apdus
+from quince.model.clock import Clock
+from quince.model.errors import QuinceError
+from quince.model.event import MeterEvent
+from quince.model.quality import Quality
+from quince.model.rng import Rng
+from quince.protocols.dlms.encoding.date_time import decode_date_time
+from quince.protocols.dlms.errors import ProtectionError, ReplayError
+from quince.protocols.dlms.security.credentials import Ciphering
+from quince.protocols.dlms.security.envelopes import Envelope, Form, decode_envelope
+from quince.protocols.dlms.security.pushes import Push, open_push
+
+log = structlog.get_logger()
+
+CONNECTION_S_MAX = 10.0  # a dying meter has seconds of charge; whoever lingers is none
+CONNECTIONS_MAX = 256  # a street that goes dark at once; the rest are refused and try again
+# Two streets' datagrams at once, and then a steady rate: anybody can send one under any address.
+DATAGRAMS_MAX, DATAGRAMS_PER_S_MAX = 512, 128.0
+# A supply that flickers, and then an event every ten seconds: each is a write to disk.
+EVENTS_MAX, EVENTS_PER_S_MAX = 8, 0.1
+# Pushers by UDP whose blocks are being put together.
+_JOINERS_MAX = 64
+# An envelope that does not say who sealed it is tried under this many meters' keys.
+_SENDERS_TRIED_MAX = 64
+_READ_OCTETS_MAX = 1024
+_YEAR_MIN = 2000  # a clock that shows less was never set
+
+_Peer = tuple[str, int]
+
+
+def _nothing() -> None:
+    """Return no ciphering: a meter without keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pusher:
+    """A meter that pushes, and its standard time for stamps that leave the deviation out.
+
+    `ciphering` gives ours with this meter, as sessions have it now, for keys change; its
+    `peer_title` is the meter's own. A meter that has one is believed in clear only if
+    `believed_in_clear`.
+    """
+
+    meter_id: str
+    utc_offset_min: int
+    ciphering: Callable[[], Ciphering | None] = _nothing
+    believed_in_clear: bool = False
+    allowance: Allowance = field(
+        default_factory=lambda: Allowance(burst=EVENTS_MAX, per_s=EVENTS_PER_S_MAX)
+    )
+
+
+class PushListener:
+    """Turns notifications of known meters into events."""
+
+    def __init__(
+        self,
+        *,
+        pushers: Mapping[str, Pusher],
+        accept: Callable[[MeterEvent], None],
+        clock: Clock,
+        rng: Rng,
+    ) -> None:
+        """`pushers` goes by equipment id; `accept` returns when an event is safe."""
+        self._pushers = pushers
+        self._titled = {
+            own.peer_title: pusher
+            for pusher in pushers.values()
+            if (own := pusher.ciphering()) is not None and own.peer_title is not None
+        }
+        self._accept = accept
+        self._clock = clock
+        self._rng = rng
+        self._connections = 0
+
+    # -- the doors -----------------------------------------------------------------------
+
+    async def serve(self, host: str, port: int) -> asyncio.Server:
+        """Listen on TCP; the server is the caller's to close."""
+        return await asyncio.start_server(self._handle, host, port)
+
+    async def serve_udp(self, host: str, port: int) -> asyncio.DatagramTransport:
+        """Listen on UDP; the transport is the caller's to close."""
+        loop = asyncio.get_running_loop()
+        door, _protocol = await loop.create_datagram_endpoint(
+            lambda: _UdpDoor(self.take), local_addr=(host, port)
+        )
+        return door
+
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._connections >= CONNECTIONS_MAX:
+            writer.close()
+            return
+        self._connections += 1
+        try:
+            async with asyncio.timeout(CONNECTION_S_MAX):
+                await self._hear(reader)
+        except (QuinceError, OSError, TimeoutError) as error:
+            log.warning("push_refused", reason=str(error) or type(error).__name__)
+        finally:
+            self._connections -= 1
+            writer.close()
+
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
+        stream, joiner = PushStream(), Joiner()
+        while data := await reader.read(_READ_OCTETS_MAX):
+            stream.receive_data(data)
+            while (apdu := stream.next_apdu()) is not None:
+                self.take(apdu, joiner)
+        if rest := stream.rest():
+            self.take(rest, joiner)
+
+    # -- whom to believe, and what -------------------------------------------------------
+
+    def take(self, octets: bytes, joiner: Joiner) -> None:
+        """Take one APDU as it came; QuinceError if it is not believed, or makes no sense."""
+        apdu = joiner.join(octets)
+        if apdu is None:
+            return
+        push = self._open(apdu)
+        said = read_push(push.apdu)
+        pusher = self._who(push, said)
+        if pusher is None or said.kind is None:
+            log.warning("push_unknown", equipment_id=said.equipment_id, kind=said.kind)
+            return
+        if not pusher.allowance.take(asyncio.get_running_loop().time()):
+            log.warning("push_too_often", meter_id=pusher.meter_id)
+            return
+        now_utc = self._clock.now_utc()
+        at_utc = _stamp(said.date_time, pusher, now_utc)
+        self._accept(
+            MeterEvent(
+                meter_id=pusher.meter_id, kind=said.kind, at_utc=at_utc, received_utc=now_utc
+            )
+        )
+        log.info(
+            "event_accepted", meter_id=pusher.meter_id, kind=said.kind, at_utc=at_utc.isoformat()
+        )
+
+    def _open(self, apdu: bytes) -> Push:
+        envelope = decode_envelope(apdu)
+        if isinstance(envelope, Envelope) and envelope.form is Form.SERVICE_SPECIFIC:
+            return self._open_anonymous(apdu)
+        return open_push(apdu, self._ciphering_of, rng=self._rng)
+
+    def _open_anonymous(self, apdu: bytes) -> Push:
+        """Open what does not say who sealed it, under the keys that fit."""
+        if len(self._titled) > _SENDERS_TRIED_MAX:
+            raise ProtectionError("sealed without a title, and too many meters to try")
+        for title in self._titled:
+            try:
+                return open_push(apdu, self._ciphering_of, rng=self._rng, sender_title=title)
+            except ReplayError:
+                raise  # these keys did fit
+            except ProtectionError:
+                continue
+        raise ProtectionError("sealed by nobody known")
+
+    def _ciphering_of(self, title: bytes) -> Ciphering | None:
+        pusher = self._titled.get(title)
+        return None if pusher is None else pusher.ciphering()
+
+    def _who(self, push: Push, said: Said) -> Pusher | None:
+        """Return who pushed: whose keys sealed it, else whom it names, if believed in clear."""
+        named = self._pushers.get(said.equipment_id or "")
+        if push.system_title is None:
+            if named is not None and named.ciphering() is not None and not named.believed_in_clear:
+                raise ProtectionError(f"{named.meter_id} does not push in clear")
+            return named
+        sealer = self._titled[push.system_title]
+        if named not in (None, sealer):
+            raise ProtectionError(f"{sealer.meter_id} speaks for another meter")
+        return sealer
+
+
+class _UdpDoor(asyncio.DatagramProtocol):
+    """Takes datagrams as fast as is allowed, and drops what is wrong with them, alone."""
+
+    def __init__(self, take: Callable[[bytes, Joiner], None]) -> None:
+        self._take = take
+        self._allowance = Allowance(burst=DATAGRAMS_MAX, per_s=DATAGRAMS_PER_S_MAX)
+        self._joiners: OrderedDict[_Peer, Joiner] = OrderedDict()
+
+    def datagram_received(self, data: bytes, addr: _Peer) -> None:
+        """Take one datagram; in a flood not even a word is said about those that are dropped."""
+        if not self._allowance.take(asyncio.get_running_loop().time()):
+            return
+        try:
+            for apdu in datagram_apdus(data):
+                self._take(apdu, self._joiner_of(addr))
+        except QuinceError as error:
+            self._joiners.pop(addr, None)
+            log.warning("push_refused", reason=str(error))
+
+    def _joiner_of(self, peer: _Peer) -> Joiner:
+        joiner = self._joiners.setdefault(peer, Joiner())
+        self._joiners.move_to_end(peer)
+        if len(self._joiners) > _JOINERS_MAX:
+            self._joiners.popitem(last=False)
+        return joiner
+
+
+def _stamp(octets: bytes | None, pusher: Pusher, now_utc: datetime) -> datetime:
+    """Return when a push says it happened; now, if the meter does not know or cannot be right.
+
+    The event is worth keeping whatever its stamp is worth.
+    """
+    if octets is None:
+        return now_utc
+    try:
+        moment = decode_date_time(octets, fallback_offset_min=pusher.utc_offset_min)
+    except QuinceError:
+        return now_utc
+    invalid = moment.quality & Quality.CLOCK_INVALID or moment.at_utc.year < _YEAR_MIN
+    return now_utc if invalid else moment.at_utc

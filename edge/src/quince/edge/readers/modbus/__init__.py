@@ -1,0 +1,1 @@
+"""Modbus meters: the line, the port, what the registers say."""

@@ -1,0 +1,1 @@
+"""Meters behind optical heads and P1 ports: asked, or listened to."""
