@@ -10,7 +10,7 @@ DEPTRY := --known-first-party quince \
 	--per-rule-ignores "DEP002=quince-protocols|quince-headend|quince-billing|aiosqlite|tzdata"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test check gates nightly fix proto mosquitto bench wheels clean
+.PHONY: help setup lock demo test check gates nightly fuzz fix proto mosquitto bench wheels clean
 
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[36m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ gates: setup | $(UV) ## Plant a defect per member and demand red; install each m
 
 nightly: setup ## What takes longer than a coffee: five hundred simulated days
 	@$(RUN)pytest tests/simulation --simulated-days 500 -p no:logging
+
+fuzz: setup ## Feed every decoder octets nobody should send, SECONDS each (600; all of them: half a day)
+	$(RUN)python tests/fuzz/run.py --seconds $(or $(SECONDS),600) --jobs 2 \
+		$(if $(wildcard ../shared/data/protocols),--seeds ../shared/data/protocols) $(DECODERS)
 
 fix: setup ## Format, and fix what can be fixed
 	$(RUN)ruff format
