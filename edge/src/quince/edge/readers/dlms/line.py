@@ -11,6 +11,7 @@ from quince.edge.readers.optical.hand_over import hand_over_to_hdlc
 from quince.edge.transports import open_transport
 from quince.model.errors import RemoteProtocolError
 from quince.model.rng import Rng
+from quince.protocols.dlms.apdu.initiate import PDU_OCTETS_MAX
 from quince.protocols.dlms.association.client import ClientAssociation
 from quince.protocols.dlms.association.session import MeterSession
 from quince.protocols.dlms.errors import ServiceRefusedError
@@ -23,6 +24,8 @@ from quince.protocols.dlms.links.wrapper import DatagramWrapperLink, WrapperLink
 # What one frame holds where TCP carries it; on a serial line noise makes long ones dear, and old
 # meters stumble over a proposal, so there all stays at the default.
 _INFORMATION_OCTETS_OVER_TCP = 1024
+_STREAMS = ("tcp:", "hdlc+tcp:")
+_PDU_OCTETS_ON_BAD_LINES = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,14 @@ class DlmsLine:
     def is_optical(self) -> bool:
         """Whether the line has to be signed on to before HDLC is heard."""
         return self.url.startswith("optical:")
+
+    @property
+    def pdu_octets_max(self) -> int:
+        """The largest APDU to ask for: all that TCP carries, so that the meter cuts as it likes.
+
+        A datagram, and a line where noise makes long APDUs dear, want short ones.
+        """
+        return PDU_OCTETS_MAX if self.url.startswith(_STREAMS) else _PDU_OCTETS_ON_BAD_LINES
 
     def link(self) -> Link:
         """Return the client's end of the link; InvalidValueError if an address cannot be."""
@@ -84,7 +95,8 @@ async def open_dlms(  # noqa: PLR0913 - what a session stands on
     layouts: MutableMapping[str, str] | None = None,
 ) -> AsyncIterator[DlmsReader]:
     """Open an association with the meter on `line`; DlmsReader says what the rest is."""
-    session = MeterSession(line.link(), ClientAssociation(login.begin(), rng=rng))
+    association = ClientAssociation(login.begin(), rng=rng, pdu_octets_max=line.pdu_octets_max)
+    session = MeterSession(line.link(), association)
     transport = await open_transport(line.url)
     reader = DlmsReader(
         transport,

@@ -149,7 +149,7 @@ class SetExchange:
                 block = self._sending.next(number)
                 return SetBlockRequest(invoke_id=response.invoke_id, block=block)
             case SetResponse(result=result) | SetLastBlockResponse(result=result):
-                results = (result,) * self._count
+                results = (_of_all(result, self._count, response),) * self._count
             case SetListResponse(results=results) | SetListLastBlockResponse(results=results):
                 pass
             case _:
@@ -198,6 +198,7 @@ class ActionExchange:
                 _require_sent(self._sending)
                 return self._on_block(response.invoke_id, block)
             case ActionResponse(result=result, data=data):
+                _of_all(result, self._count, response)
                 outcomes = (Outcome(result=result, data=data),) * self._count
             case ActionListResponse(outcomes=outcomes):
                 pass

@@ -105,6 +105,8 @@ class BlockTransfer:
         return (self._acknowledge(),)
 
     def _acknowledge(self) -> bytes:
+        if self._number == BLOCK_NUMBER_MAX:
+            raise RemoteProtocolError("more blocks to acknowledge than can be numbered")
         self._number += 1
         return self._block(self._number, b"", last=True)
 

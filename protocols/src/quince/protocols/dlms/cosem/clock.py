@@ -10,6 +10,7 @@ from collections.abc import Container, Iterable
 from datetime import datetime
 from enum import StrEnum
 
+from quince.model.errors import CodecError
 from quince.model.quality import Quality
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.names import CLOCK, ClassId
@@ -33,8 +34,7 @@ _STATUS = 11
 _DEVIATION_UNSPECIFIED = b"\x80\x00"
 # A year's days, twice over for the two sides of daylight saving; a profile tells of a few weeks.
 _DAYS_MAX = 732
-# A day's quarter-hours, many times over for meters whose rows are some seconds late.
-_TIMES_MAX = 4096
+_HOUR_MAX, _MINUTE_MAX, _SECOND_MAX = 23, 59, 59
 
 
 class ClockQuirk(StrEnum):
@@ -61,7 +61,6 @@ class MeterTime:
         self._inverted = ClockQuirk.DEVIATION_INVERTED in quirks
         self._stays_standard = ClockQuirk.NO_DEVIATION_STANDARD_TIME in quirks
         self._days: dict[bytes, tuple[int, Quality]] = {}
-        self._times: dict[bytes, int] = {}
 
     def read(self, octets: bytes) -> Moment:
         """Return a moment; CodecError if it is none, or has a wildcard in it."""
@@ -74,30 +73,30 @@ class MeterTime:
         return at_s, quality
 
     def stamps(self, column: Iterable[bytes]) -> tuple[list[int], list[Quality]]:
-        """Return the stamp of each; days and times of day are decoded once for all their rows."""
+        """Return the stamp of each; what all rows of a day have in common is decoded once."""
         at_s: list[int] = []
         qualities: list[Quality] = []
-        days, times = self._days, self._times
+        days = self._days
         for octets in column:
-            day = days.get(octets[:5] + octets[8:])
-            time_s = times.get(octets[5:8])
-            if day is None or time_s is None:
-                day, time_s = self._remember(octets)
-            at_s.append(day[0] + time_s)
-            qualities.append(day[1])
+            midnight_s, quality = days.get(octets[:5] + octets[8:]) or self._remember(octets)
+            hour, minute, second = octets[5:8]
+            if hour > _HOUR_MAX or minute > _MINUTE_MAX or second > _SECOND_MAX:
+                raise CodecError(f"no time of day: {octets.hex()}")
+            at_s.append(midnight_s + (hour * 60 + minute) * 60 + second)
+            qualities.append(quality)
         return at_s, qualities
 
-    def _remember(self, octets: bytes) -> tuple[tuple[int, Quality], int]:
+    def _remember(self, octets: bytes) -> tuple[int, Quality]:
+        """Return the midnight that this row's day began with, in UTC, and its quality."""
         moment = self.read(octets)
-        if len(self._days) >= _DAYS_MAX or len(self._times) >= _TIMES_MAX:
+        if len(self._days) >= _DAYS_MAX:
             self._days.clear()
-            self._times.clear()
         hour, minute, second = octets[5:8]
-        time_s = self._times[octets[5:8]] = (hour * 60 + minute) * 60 + second
+        time_s = (hour * 60 + minute) * 60 + second
         # Whole seconds: hundredths are part of the day's key, and cut off with it.
         midnight_s = math.floor(moment.at_utc.timestamp()) - time_s
         day = self._days[octets[:5] + octets[8:]] = midnight_s, moment.quality
-        return day, time_s
+        return day
 
     def write(self, at_utc: datetime, *, with_deviation: bool = True) -> bytes:
         """Return a moment in the meter's standard time (UTC if that is not known)."""

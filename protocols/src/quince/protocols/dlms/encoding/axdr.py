@@ -1,7 +1,8 @@
 """COSEM data as it travels: a tag and a value (A-XDR, IEC 61334-6).
 
 Law: decoding is bounded. Nesting ends at DEPTH_MAX, an array has no more items than octets are
-left, and one decode makes no more than OBJECTS_MAX values.
+left, and of one APDU no more than OBJECTS_MAX values are made: a compact array says a shape once
+and can fill it with nothing.
 """
 
 import struct
@@ -177,10 +178,13 @@ def decode(octets: bytes) -> Data:
 
 def read_data(reader: Reader) -> Data:
     """Read the next value."""
+    decoder = _Decoder(reader)
     try:
-        return _Decoder(reader).read(depth=1)
+        data = decoder.read(depth=1)
     except (IndexError, struct.error) as error:
         raise CodecError(f"a value cut short: {error}") from error
+    reader.values = decoder.made
+    return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +207,12 @@ class _Decoder:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._octets = reader.octets
-        self._room = OBJECTS_MAX
+        self._room = OBJECTS_MAX - reader.values
+
+    @property
+    def made(self) -> int:
+        """How many values were made of the reader's octets, this one's and those before."""
+        return OBJECTS_MAX - self._room
 
     def read(self, depth: int) -> Data:
         """Read a tag and its value; IndexError or struct.error if they are cut short."""

@@ -122,9 +122,10 @@ def _decode_rows(reader: Reader) -> Rows | None:
         template = _template(Reader(reader.octets, reader.at), None)
     elif kind == Tag.COMPACT_ARRAY:
         shape = _shape(reader)
-        contents_octets = reader.length()
+        if reader.length() != reader.remaining:
+            return None
         template = _template(Reader(reader.octets, reader.at), shape)
-        count = contents_octets // max(template.octets, 1)
+        count = reader.remaining // max(template.octets, 1)
     else:
         return None
     if count == 0 or not template.fields or count * template.octets != reader.remaining:

@@ -10,14 +10,16 @@ _LONG_FORM = 0x80
 class Reader:
     """Takes octets from the front; a short read is a CodecError.
 
-    `at` is how far it has read in `octets`; who moves it by himself stays within them.
+    `at` is how far it has read in `octets`; who moves it by himself stays within them. `values` is
+    how many values axdr has made of them: its bound holds for a whole list of values.
     """
 
-    __slots__ = ("at", "octets")
+    __slots__ = ("at", "octets", "values")
 
     def __init__(self, octets: bytes, at: int = 0) -> None:
         self.octets = octets
         self.at = at
+        self.values = 0
 
     @property
     def remaining(self) -> int:

@@ -31,8 +31,9 @@ class ReplayWindow:
         """Return the window behind `counter`; ReplayError if it was seen, or is too old."""
         ahead = counter - self.expected
         if ahead >= 0:
-            # Only of a known peer the skipped ones are missing rather than unknown.
-            skipped = self.seen << ahead if self.expected else _WINDOW_FULL
+            # Only of a known peer the skipped ones are missing rather than unknown. A transaction
+            # may jump by 2^62: a shift by that much would be all the memory there is.
+            skipped = self.seen << min(ahead, WINDOW) if self.expected else _WINDOW_FULL
             return ReplayWindow(counter + 1, (skipped << 1 | 1) & _WINDOW_FULL)
         bit = 1 << (-ahead - 1)
         if -ahead > WINDOW or self.seen & bit:
