@@ -78,6 +78,29 @@ def test_lost_counters_go_on_from_where_the_meter_expects_them(path):
         assert store.of(KEY).reserve() == 5000
 
 
+def test_the_counter_just_behind_our_block_is_caught_up_with(path):
+    with CounterStore(path) as store:
+        store.of(KEY).reserve()
+        assert store.catch_up(KEY, BLOCK + 1)
+        assert store.of(KEY).reserve() == BLOCK + 1
+
+
+def test_a_session_under_way_goes_on_from_where_another_caught_up(path):
+    with CounterStore(path) as store:
+        session = store.of(KEY)
+        session.reserve()
+        assert store.catch_up(KEY, 5000)
+        assert session.reserve() == 5000
+
+
+def test_words_without_end_use_up_half_of_a_key_at_most(path):
+    with CounterStore(path) as store:
+        words = range(1, 2**32, CATCH_UP_MAX - 1)
+        believed = [expected for expected in words if store.catch_up(KEY, expected)]
+        assert believed[-1] < 2**31 <= believed[-1] + CATCH_UP_MAX
+        assert store.of(KEY).reserve() == believed[-1]
+
+
 @pytest.mark.parametrize("expected", [0, 1, 2, BLOCK + CATCH_UP_MAX + 1])
 def test_a_word_that_leads_back_or_too_far_is_not_believed(path, expected):
     with CounterStore(path) as store:

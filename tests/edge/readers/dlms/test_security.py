@@ -221,6 +221,17 @@ def test_what_is_wrong_with_a_security_is_named_and_no_key_shown(tmp_path, pem, 
     assert "5a5a" not in str(refused.value) + repr(config)
 
 
+def test_a_title_beside_another_that_ciphers_is_refused(tmp_path, pem):
+    ours, _ = both(0, pem)
+    said = {"kind": "hls-sha256", "secret": "s3cret", "system_title": THEIRS, "ciphering": ours}
+    config = TypeAdapter(DlmsSecurity).validate_python(said)
+    with (
+        CounterStore(tmp_path / "counters.db") as counters,
+        pytest.raises(InvalidValueError, match="as it ciphers with"),
+    ):
+        authentication(config, counters)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

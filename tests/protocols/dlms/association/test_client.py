@@ -361,6 +361,17 @@ def test_a_meter_that_takes_no_blocks_after_all_refuses_each() -> None:
     assert _told(client, refused) == ReplyList(replies=(aborted, aborted))
 
 
+def test_one_success_is_none_for_a_whole_list() -> None:
+    client = _associated()
+    client.set_list([(REGISTER, VALUE), (REGISTER, VALUE)])
+    with pytest.raises(RemoteProtocolError, match="one success for 2"):
+        client.receive(SetResponse(invoke_id=1, result=DONE).encode())
+    client = _associated()
+    client.action_list([(REGISTER, VALUE), (REGISTER, VALUE)])
+    with pytest.raises(RemoteProtocolError, match="one success for 2"):
+        client.receive(ActionResponse(invoke_id=1, result=DONE).encode())
+
+
 def test_a_list_may_end_before_all_of_it_was_sent_if_all_is_refused() -> None:
     client = _associated()
     client.set_list([(REGISTER, LONG), (REGISTER, LONG)])

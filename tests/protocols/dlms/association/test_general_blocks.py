@@ -8,7 +8,11 @@ from hypothesis import given, settings, strategies as st
 
 from quince.model.errors import InvalidValueError, LocalProtocolError, RemoteProtocolError
 from quince.protocols.dlms.apdu.apdu import decode_apdu
-from quince.protocols.dlms.apdu.block_transfer import WINDOW_MAX, GeneralBlock
+from quince.protocols.dlms.apdu.block_transfer import (
+    BLOCK_NUMBER_MAX,
+    WINDOW_MAX,
+    GeneralBlock,
+)
 from quince.protocols.dlms.association.general_blocks import STALLED_BLOCKS_MAX, BlockTransfer
 from quince.protocols.dlms.association.joining import TRANSFER_OCTETS_MAX
 
@@ -104,6 +108,13 @@ def test_a_message_without_end_is_refused() -> None:
     receiver.receive(_block(2, half))
     with pytest.raises(RemoteProtocolError, match="octets in blocks"):
         receiver.receive(_block(3))
+
+
+def test_a_block_that_cannot_be_acknowledged_by_number_is_refused() -> None:
+    sender = _transfer(pdu=10)  # an octet in each block
+    sender.send(bytes(BLOCK_NUMBER_MAX))
+    with pytest.raises(RemoteProtocolError, match="numbered"):
+        sender.receive(_block(1))
 
 
 @pytest.mark.parametrize("octets", [b"x", b""])

@@ -23,7 +23,7 @@ from quince.protocols.dlms.errors import (
     ProtectionError,
     ServiceRefusedError,
 )
-from quince.protocols.dlms.security.counters import MemoryCounters
+from quince.protocols.dlms.security.counters import COUNTER_MAX, MemoryCounters
 from quince.protocols.dlms.security.credentials import Gmac, Hashed, NoSecurity, Password
 from quince.protocols.dlms.security.envelopes import Form
 from quince.protocols.dlms.security.protection import Protection
@@ -129,6 +129,14 @@ def test_a_replayed_aarq_is_answered_with_the_expected_counter() -> None:
     server.receive(aarq)
     response = decode_apdu(server.receive(aarq))
     assert response == ExceptionResponse(state_error=2, service_error=6, expected_counter=2)
+
+
+def test_a_counter_behind_the_last_is_not_named() -> None:
+    own = Gmac(system_title=METER_TITLE, keys=KEYS, counters=MemoryCounters())
+    own.counters.accept(CLIENT_TITLE, COUNTER_MAX)
+    server = ServerAssociation(_Nothing(), (own,), rng=Random(2))
+    response = decode_apdu(server.receive(_client("gmac").open()))
+    assert response == ExceptionResponse(state_error=2, service_error=6)
 
 
 def test_a_request_before_the_proof_ends_the_association() -> None:

@@ -19,7 +19,11 @@ from quince.protocols.dlms.association.states import (
     State,
 )
 from quince.protocols.dlms.encoding.axdr import Data, octet_string
-from quince.protocols.dlms.errors import AssociationRefusedError, AuthenticationError
+from quince.protocols.dlms.errors import (
+    AssociationRefusedError,
+    AuthenticationError,
+    ProtectionError,
+)
 from quince.protocols.dlms.security.counters import MemoryCounters
 from quince.protocols.dlms.security.credentials import (
     Authentication,
@@ -266,6 +270,24 @@ def test_a_second_association_brings_another_dedicated_key(sides: Sides) -> None
     second.carry(second.client.open())
     answer = second.meter.receive(taped)
     assert answer[:3] == bytes.fromhex("d80205")
+
+
+@pytest.mark.parametrize(
+    "form", [Form.SERVICE_SPECIFIC, Form.GENERAL_GLO, Form.GENERAL_CIPHERING, Form.WRAPPED_KEY]
+)
+def test_an_answer_withheld_from_an_earlier_association_answers_nothing(
+    sides: Sides, form: Form
+) -> None:
+    """Its counter was never heard, and its invoke id is the one of the request."""
+    mine, theirs = sides("GMAC", Suite.AES_128, form)
+    first = _Line(mine, theirs)
+    first.carry(first.client.open())
+    withheld = first.meter.receive(first.client.get(REGISTER))
+    second = _Line(mine, theirs, seed=3)
+    second.carry(second.client.open())
+    second.client.get(REGISTER)
+    with pytest.raises(ProtectionError):
+        second.client.receive(withheld)
 
 
 @pytest.mark.parametrize("form", Form)

@@ -14,8 +14,10 @@ from quince.protocols.dlms.encoding.axdr import (
     encode,
     encoded_array,
     octet_string,
+    read_data,
     structure,
 )
+from quince.protocols.dlms.encoding.reader import Reader
 
 
 def _integers(tag: Tag, bits: int, *, signed: bool) -> st.SearchStrategy[Data]:
@@ -157,6 +159,14 @@ def test_a_value_of_another_type_is_not_taken_for_an_integer() -> None:
         octet_string(b"").as_items()
     with pytest.raises(CodecError):
         structure(Data(Tag.NULL)).as_items(2)
+
+
+def test_a_list_of_values_makes_no_more_than_one_value_may() -> None:
+    """Each says in 11 octets that it holds 65,000 nulls: 255 of them would be gigabytes."""
+    reader = Reader(bytes.fromhex("13 02 02 01fde8 00 11 01 05") * 2)
+    assert len(read_data(reader).as_items()) == 1
+    with pytest.raises(CodecError, match="more than"):
+        read_data(reader)
 
 
 # -- compact arrays ------------------------------------------------------------------------

@@ -91,6 +91,7 @@ def test_one_row_of_another_shape_is_left_to_be_read_value_by_value(name: str) -
         "13 0201 00 00",
         "13 0201 12 03 000102",
         "13 0201 12 02 0001 00",
+        "13 0201 12 03 0001",
         "13 0201 63 01 00",
     ],
 )

@@ -43,6 +43,14 @@ def test_what_was_overtaken_long_ago_is_refused() -> None:
     assert window.accept(9).expected == 9 + WINDOW
 
 
+def test_a_jump_takes_no_memory() -> None:
+    """A transaction is any number: shifted by it, a window would take 2^59 octets."""
+    window = ReplayWindow().accept(1).accept(2**62)
+    assert window.accept(2**62 - 1).expected == 2**62 + 1
+    with pytest.raises(ReplayError):
+        window.accept(1)
+
+
 def test_peers_count_on_their_own() -> None:
     counters = MemoryCounters()
     counters.accept(b"one", 7)

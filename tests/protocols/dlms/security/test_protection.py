@@ -12,6 +12,7 @@ from quince.protocols.dlms.errors import ProtectionError, ReplayError
 from quince.protocols.dlms.security.credentials import Ciphering
 from quince.protocols.dlms.security.elliptic import KeyPairs, generate
 from quince.protocols.dlms.security.envelopes import (
+    Envelope,
     Form,
     GeneralCiphering,
     GeneralSigning,
@@ -29,7 +30,7 @@ from quince.protocols.dlms.security.sealing import (
     unwrap_key,
     wrap_key,
 )
-from quince.protocols.dlms.security.suite import Suite
+from quince.protocols.dlms.security.suite import Keys, Suite
 
 CLIENT, METER = b"CLI\x00\x00\x00\x00\x01", b"MTR\x00\x00\x00\x00\x01"
 GET = bytes.fromhex("c001c100080000010000ff0200")
@@ -381,32 +382,70 @@ def test_a_broadcast_is_believed_by_its_own_key_and_counter(cipherings: Sides) -
     own, theirs = cipherings()
     keys = replace(own.keys, broadcast=bytes(range(0x40, 0x50)))
     meter = _meter(replace(theirs, keys=keys))
-    protection = AUTHENTICATED_ENCRYPTED | BROADCAST
-    sealed = seal(keys, protection=protection, system_title=CLIENT, counter=9, plain=GET)
-    apdu = b"\xc8" + bytes((len(sealed),)) + sealed
+    apdu = _broadcast(Form.SERVICE_SPECIFIC, keys, CLIENT, METER, GET)
     assert meter.open_apdu(apdu) == GET
     with pytest.raises(ReplayError):
         meter.open_apdu(apdu)
 
 
+@pytest.mark.parametrize("form", [Form.SERVICE_SPECIFIC, Form.GENERAL_CIPHERING])
+def test_no_answer_is_believed_under_the_key_that_all_meters_share(
+    cipherings: Sides, form: Form
+) -> None:
+    own, _theirs = cipherings()
+    keys = replace(own.keys, broadcast=bytes(range(0x40, 0x50)))
+    client = Protection(replace(own, keys=keys), rng=Random(1))
+    client.meet(METER)
+    with pytest.raises(ProtectionError, match="all meters share"):
+        client.open_apdu(_broadcast(form, keys, METER, CLIENT, DATA))
+
+
+def test_answers_are_taken_in_the_order_in_which_they_were_sealed(pair: Pair) -> None:
+    client, meter = pair()
+    meter.open_apdu(client.seal_apdu(GET))
+    first, second, third = (meter.seal_apdu(DATA) for _ in range(3))
+    assert client.open_apdu(first) == client.open_apdu(third) == DATA
+    with pytest.raises(ReplayError):
+        client.open_apdu(second)
+
+
+@pytest.mark.parametrize("push", [bytes.fromhex("0f0000000100"), bytes.fromhex("c20000")])
+def test_a_push_that_an_answer_overtook_is_still_heard(pair: Pair, push: bytes) -> None:
+    client, meter = pair(form=Form.GENERAL_GLO)
+    meter.open_apdu(client.seal_apdu(GET))
+    before, pushed, answer = (meter.seal_apdu(one) for one in (DATA, push, DATA))
+    assert client.open_apdu(before) == client.open_apdu(answer) == DATA
+    assert client.open_apdu(pushed) == push
+
+
 def test_general_ciphering_may_name_the_broadcast_key(cipherings: Sides) -> None:
     own, theirs = cipherings()
     broadcast = bytes(range(0x40, 0x50))
-    heading = Heading(transaction_id=b"", originator=CLIENT, recipient=METER)
-    sealed = seal(
-        own.keys.encrypting_with(broadcast),
-        protection=AUTHENTICATED_ENCRYPTED,
-        system_title=CLIENT,
-        counter=1,
-        plain=GET,
-        heading=heading.encode(),
-    )
-    info = KeyInfo(form=Form.GENERAL_CIPHERING, broadcast=True)
-    apdu = GeneralCiphering(heading=heading, key_info=info, sealed=sealed).encode()
+    keys = replace(own.keys, broadcast=broadcast)
+    apdu = _broadcast(Form.GENERAL_CIPHERING, keys, CLIENT, METER, GET)
     with pytest.raises(ProtectionError, match="none is known"):
         _meter(theirs).open_apdu(apdu)
     keys = replace(theirs.keys, broadcast=broadcast)
     assert _meter(replace(theirs, keys=keys)).open_apdu(apdu) == GET
+
+
+def _broadcast(form: Form, keys: Keys, sender: bytes, recipient: bytes, plain: bytes) -> bytes:
+    """Return what anybody who holds the broadcast key can say, with counter 9."""
+    if form is Form.SERVICE_SPECIFIC:
+        protection = AUTHENTICATED_ENCRYPTED | BROADCAST
+        sealed = seal(keys, protection=protection, system_title=sender, counter=9, plain=plain)
+        return Envelope(tag=plain[0] + 8, sealed=sealed).encode()
+    heading = Heading(transaction_id=b"", originator=sender, recipient=recipient)
+    sealed = seal(
+        keys.encrypting_with(keys.broadcast or b""),
+        protection=AUTHENTICATED_ENCRYPTED,
+        system_title=sender,
+        counter=9,
+        plain=plain,
+        heading=heading.encode(),
+    )
+    info = KeyInfo(form=form, broadcast=True)
+    return GeneralCiphering(heading=heading, key_info=info, sealed=sealed).encode()
 
 
 def _meter(own: Ciphering) -> Protection:

@@ -8,9 +8,10 @@ import pytest
 
 from quince.protocols.dlms.errors import ProtectionError, ReplayError
 from quince.protocols.dlms.security.credentials import Ciphering
-from quince.protocols.dlms.security.envelopes import Form
+from quince.protocols.dlms.security.envelopes import GENERAL_GLO, Envelope, Form
 from quince.protocols.dlms.security.protection import Protection
 from quince.protocols.dlms.security.pushes import Push, open_push
+from quince.protocols.dlms.security.sealing import AUTHENTICATED_ENCRYPTED, BROADCAST, seal
 from quince.protocols.dlms.security.suite import Suite
 
 HEADEND, METER = b"CLI\x00\x00\x00\x00\x01", b"MTR\x00\x00\x00\x00\x01"
@@ -97,6 +98,19 @@ def test_a_push_under_a_dedicated_key_is_refused(
     meter.establish()
     with pytest.raises(ProtectionError, match="dedicated"):
         open_push(meter.seal_apdu(EVENT), {METER: listener}.get, rng=RNG)
+
+
+def test_a_push_under_the_key_that_all_meters_share_is_refused(
+    talk: Callable[..., tuple[Ciphering, Protection]],
+) -> None:
+    """Whoever opens one meter could speak for all of them."""
+    listener, _ = talk()
+    keys = replace(listener.keys, broadcast=bytes(range(0x40, 0x50)))
+    protection = AUTHENTICATED_ENCRYPTED | BROADCAST
+    sealed = seal(keys, protection=protection, system_title=METER, counter=9, plain=EVENT)
+    apdu = Envelope(tag=GENERAL_GLO, system_title=METER, sealed=sealed).encode()
+    with pytest.raises(ProtectionError, match="broadcast"):
+        open_push(apdu, {METER: replace(listener, keys=keys)}.get, rng=RNG)
 
 
 def test_what_comes_in_clear_is_given_without_a_name() -> None:

@@ -20,8 +20,10 @@ from quince.protocols.dlms.security.credentials import Ciphering
 
 BLOCK = 64  # some sessions with one meter; what crashes skip outlasts any battery
 # How far a meter's word that it expects a higher counter is followed: it comes unauthenticated,
-# and whoever forges it shall not be able to use up a key.
+# and whoever forges it shall not be able to use up a key, neither at once nor day by day: half of
+# its counters are never given away on a word.
 CATCH_UP_MAX = 2**24
+CAUGHT_UP_MAX = COUNTER_MAX // 2
 
 _SCHEMA = """
 create table if not exists own_counter (
@@ -61,8 +63,9 @@ class CounterStore:
         self._own = _connect(path, "full")
         self._own.executescript(_SCHEMA)
         # What meters counted is written without waiting for the disk, for every block of a long
-        # answer is one of theirs. A crash of ours loses none; one of the machine may lose the
-        # last, and what could be replayed then is an answer of an association that is over.
+        # answer is one of theirs. A crash of ours loses none; one of the machine may lose those
+        # since our last block. What could be replayed then are answers of associations that are
+        # over, which answer nothing any more, and the pushes of that while.
         self._peers = _connect(path, "normal")
         # One for each key of the configuration.
         self._blocks: dict[bytes, _Block] = {}
@@ -127,9 +130,10 @@ class CounterStore:
         with self._own:
             self._own.execute("begin immediate")
             reserved_upto = _reserved_upto(self._own, key)
-            if not reserved_upto < expected <= reserved_upto + CATCH_UP_MAX:
+            if not reserved_upto < expected <= min(reserved_upto + CATCH_UP_MAX, CAUGHT_UP_MAX):
                 return False
             self._own.execute(_REMEMBER_OWN, (key, expected - 1))
+        self._blocks.pop(key, None)  # what is left of it is too low
         return True
 
 

@@ -48,7 +48,6 @@ class DlmsCiphering(_Strict):
     form: Form = Form.SERVICE_SPECIFIC
     encryption_key: _Hex
     authentication_key: _Hex
-    broadcast_key: _Hex | None = None
     master_key: _Hex | None = Field(default=None, description="for key changes and wrapped keys")
     signing_key_file: Path | None = Field(default=None, description="our private key")
     meter_signing_file: Path | None = Field(default=None, description="its public key")
@@ -115,11 +114,11 @@ def authentication(security: DlmsSecurity, counters: CounterStore) -> Authentica
             )
         case DlmsHashed(secret=secret):
             own = _optional_ciphering(security.ciphering, counters)
-            title = bytes.fromhex(security.system_title or "")
+            said = security.system_title or ("" if own is None else own.system_title.hex())
             return Hashed(
                 mechanism=_MECHANISMS[security.kind],
                 secret=secret.get_secret_value().encode(),
-                system_title=title if own is None else own.system_title,
+                system_title=bytes.fromhex(said),
                 ciphering=own,
             )
         case DlmsGmac():
@@ -158,13 +157,8 @@ def keys_of(config: DlmsCiphering) -> Keys:
         suite=Suite(config.suite),
         encryption=_octets("encryption_key", config.encryption_key),
         authentication=_octets("authentication_key", config.authentication_key),
-        broadcast=_optional_octets("broadcast_key", config.broadcast_key),
-        master=_optional_octets("master_key", config.master_key),
+        master=None if config.master_key is None else _octets("master_key", config.master_key),
     )
-
-
-def _optional_octets(name: str, digits: SecretStr | None) -> bytes | None:
-    return None if digits is None else _octets(name, digits)
 
 
 def _octets(name: str, digits: SecretStr) -> bytes:

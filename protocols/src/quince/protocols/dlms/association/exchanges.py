@@ -149,7 +149,8 @@ class SetExchange:
                 block = self._sending.next(number)
                 return SetBlockRequest(invoke_id=response.invoke_id, block=block)
             case SetResponse(result=result) | SetLastBlockResponse(result=result):
-                results = (_of_all(result, self._count, response),) * self._count
+                _require_refusal_of_many(self._count, result)
+                results = (result,) * self._count
             case SetListResponse(results=results) | SetListLastBlockResponse(results=results):
                 pass
             case _:
@@ -198,7 +199,7 @@ class ActionExchange:
                 _require_sent(self._sending)
                 return self._on_block(response.invoke_id, block)
             case ActionResponse(result=result, data=data):
-                _of_all(result, self._count, response)
+                _require_refusal_of_many(self._count, result)
                 outcomes = (Outcome(result=result, data=data),) * self._count
             case ActionListResponse(outcomes=outcomes):
                 pass
@@ -268,6 +269,12 @@ class _Sending:
 def _require_sent(sending: _Sending | None) -> None:
     if sending is not None and not sending.is_done:
         raise RemoteProtocolError("success, before all was said")
+
+
+def _require_refusal_of_many(count: int, result: AccessResult) -> None:
+    """Let one result stand for a whole list only if nothing of it was done."""
+    if count > 1 and result is AccessResult.SUCCESS:
+        raise RemoteProtocolError(f"one success for {count} questions")
 
 
 def _joined_outcome(octets: bytes) -> Outcome:

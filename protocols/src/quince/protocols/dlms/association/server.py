@@ -17,6 +17,7 @@ from quince.protocols.dlms.association.serving import Services
 from quince.protocols.dlms.association.states import State, Terms
 from quince.protocols.dlms.encoding.reader import Reader
 from quince.protocols.dlms.errors import ProtectionError, ReplayError
+from quince.protocols.dlms.security.counters import COUNTER_MAX
 from quince.protocols.dlms.security.credentials import Authentication
 from quince.protocols.dlms.security.protection import Clear
 
@@ -70,7 +71,10 @@ class ServerAssociation:
         try:
             return self._on_apdu(apdu)
         except ReplayError as error:
-            return _exception(ServiceError.INVOCATION_COUNTER_ERROR, error.expected_counter)
+            # A transaction counts further than a counter, and behind the last counter comes none.
+            expected = error.expected_counter
+            known = expected if expected <= COUNTER_MAX else None
+            return _exception(ServiceError.INVOCATION_COUNTER_ERROR, known)
         except ProtectionError:
             return _exception(ServiceError.DECIPHERING_ERROR)
         except (CodecError, RemoteProtocolError):

@@ -22,6 +22,8 @@ class ReplayWindow:
     """One peer's counters: the next in order, and which of the `WINDOW` before it were seen.
 
     A peer never heard of counts as heard up to its first counter: nothing older is believed.
+    Nothing is shifted by more than `WINDOW`, for a replayed counter may be 2^32 back and a
+    transaction 2^62 ahead.
     """
 
     expected: int = 0
@@ -31,14 +33,12 @@ class ReplayWindow:
         """Return the window behind `counter`; ReplayError if it was seen, or is too old."""
         ahead = counter - self.expected
         if ahead >= 0:
-            # Only of a known peer the skipped ones are missing rather than unknown. A transaction
-            # may jump by 2^62: a shift by that much would be all the memory there is.
+            # Only of a known peer the skipped ones are missing rather than unknown.
             skipped = self.seen << min(ahead, WINDOW) if self.expected else _WINDOW_FULL
             return ReplayWindow(counter + 1, (skipped << 1 | 1) & _WINDOW_FULL)
-        bit = 1 << (-ahead - 1)
-        if -ahead > WINDOW or self.seen & bit:
+        if -ahead > WINDOW or self.seen & 1 << (-ahead - 1):
             raise ReplayError(counter, self.expected)
-        return ReplayWindow(self.expected, self.seen | bit)
+        return ReplayWindow(self.expected, self.seen | 1 << (-ahead - 1))
 
 
 class Counters(Protocol):

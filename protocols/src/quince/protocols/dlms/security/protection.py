@@ -1,7 +1,9 @@
 """One side of a ciphered association: what leaves is sealed, what arrives is opened and believed.
 
 Law: an APDU that is not authenticated and encrypted is refused, whatever it says; so is one whose
-counter, or whose transaction, was seen before.
+counter, or whose transaction, was seen before. A client takes answers in the order in which they
+were sealed, so that one withheld from an earlier association answers nothing in this one; and none
+under the broadcast key, which every meter holds.
 """
 
 from dataclasses import dataclass
@@ -9,8 +11,9 @@ from typing import Protocol
 
 from quince.model.errors import CodecError
 from quince.model.rng import Rng
+from quince.protocols.dlms.apdu.notification import DATA_NOTIFICATION, EVENT_NOTIFICATION
 from quince.protocols.dlms.encoding.reader import sized
-from quince.protocols.dlms.errors import ProtectionError
+from quince.protocols.dlms.errors import ProtectionError, ReplayError
 from quince.protocols.dlms.security import elliptic
 from quince.protocols.dlms.security.counters import Counters, MemoryCounters
 from quince.protocols.dlms.security.credentials import Ciphering
@@ -35,6 +38,7 @@ from quince.protocols.dlms.security.sealing import (
     BROADCAST,
     SEAL_OCTETS,
     SYSTEM_TITLE_OCTETS,
+    Unsealed,
     seal,
     unseal,
 )
@@ -51,6 +55,7 @@ _HEADING_OCTETS = 1 + 1 + _TRANSACTION_OCTETS + 2 * (1 + SYSTEM_TITLE_OCTETS) + 
 _KEY_INFO_OCTETS = 6
 # Who counts transactions, and who counts under the broadcast key, beside a title's own counter.
 _TRANSACTIONS, _BROADCASTS = b"/transactions", b"/broadcasts"
+_NOTIFICATIONS = (bytes((DATA_NOTIFICATION,)), bytes((EVENT_NOTIFICATION,)))
 _BEFORE_DEDICATED = {
     Form.DEDICATED: Form.SERVICE_SPECIFIC,
     Form.GENERAL_DEDICATED: Form.GENERAL_GLO,
@@ -113,6 +118,8 @@ class Protection:
         self._signs = own.signs
         self._dedicated: _Dedicated | None = None
         self._peer_title = b""
+        # The highest counters of this association's answers, under the global and dedicated key.
+        self._answered = {False: -1, True: -1}
         # The request under way, in general-ciphering.
         self._transaction_id = b""
 
@@ -153,14 +160,14 @@ class Protection:
 
     def seal_initiate(self, tag: int, plain: bytes) -> bytes:
         """Return a glo-initiate, request or response."""
-        return bytes((tag,)) + sized(self._seal(self._own.keys, self._own.counters, plain))
+        return bytes((tag,)) + sized(self._seal(plain, dedicated=False))
 
     def open_initiate(self, tag: int, octets: bytes) -> bytes:
         """Return the initiate in a glo-initiate, or in a general-glo as some meters send it."""
         if octets[:1] == bytes((GENERAL_GLO,)):
             return self.open_apdu(octets)
         sealed = decode_initiate_envelope(tag, octets)
-        return self._open(self._own.keys, self._own.counters, sealed)
+        return self._open(sealed, dedicated=False)
 
     # -- what leaves ---------------------------------------------------------------------
 
@@ -194,10 +201,11 @@ class Protection:
         if tag is None:
             tag = GENERAL_DED if is_dedicated else GENERAL_GLO
             title = self._own.system_title
-        sealed = self._seal(*self._keys_of(dedicated=is_dedicated), plain)
+        sealed = self._seal(plain, dedicated=is_dedicated)
         return Envelope(tag=tag, system_title=title, sealed=sealed).encode()
 
-    def _seal(self, keys: Keys, counters: Counters, plain: bytes) -> bytes:
+    def _seal(self, plain: bytes, *, dedicated: bool) -> bytes:
+        keys, counters = self._keys_of(dedicated=dedicated)
         return seal(
             keys,
             protection=AUTHENTICATED_ENCRYPTED,
@@ -269,19 +277,35 @@ class Protection:
     def _open_envelope(self, envelope: Envelope) -> bytes:
         if envelope.system_title not in (b"", self._peer_title):
             raise ProtectionError("another system title than at the association")
-        keys, counters = self._keys_of(dedicated=envelope.form.is_dedicated)
-        plain = self._open(keys, counters, envelope.sealed)
+        plain = self._open(envelope.sealed, dedicated=envelope.form.is_dedicated)
         if not envelope.announces(plain):
             raise CodecError("the envelope announced another APDU")
         return plain
 
-    def _open(self, keys: Keys, counters: Counters, sealed: bytes) -> bytes:
+    def _open(self, sealed: bytes, *, dedicated: bool) -> bytes:
+        keys, counters = self._keys_of(dedicated=dedicated)
         unsealed = unseal(keys, system_title=self._peer_title, sealed=sealed)
         if not unsealed.covers(AUTHENTICATED_ENCRYPTED):
             raise ProtectionError(f"security control {unsealed.control:#04x} protects too little")
-        kind = _BROADCASTS if unsealed.control & BROADCAST else b""
-        counters.accept(self._peer_title + kind, unsealed.counter)
+        is_broadcast = bool(unsealed.control & BROADCAST)
+        self._accept(counters, unsealed, is_broadcast=is_broadcast)
+        self._require_turn(unsealed, dedicated=dedicated)
         return unsealed.plain
+
+    def _accept(self, counters: Counters, unsealed: Unsealed, *, is_broadcast: bool) -> None:
+        if is_broadcast and not self._answers:
+            raise ProtectionError("an answer under the key that all meters share")
+        kind = _BROADCASTS if is_broadcast else b""
+        counters.accept(self._peer_title + kind, unsealed.counter)
+
+    def _require_turn(self, unsealed: Unsealed, *, dedicated: bool) -> None:
+        """Refuse an answer that was sealed before the last one; a push may have been overtaken."""
+        if self._answers or unsealed.plain[:1] in _NOTIFICATIONS:
+            return
+        answered = self._answered[dedicated]
+        if unsealed.counter <= answered:
+            raise ReplayError(unsealed.counter, answered + 1)
+        self._answered[dedicated] = unsealed.counter
 
     def _open_addressed(self, apdu: GeneralCiphering) -> bytes:
         heading, info = apdu.heading, apdu.key_info
@@ -296,8 +320,8 @@ class Protection:
         if not unsealed.covers(AUTHENTICATED_ENCRYPTED) or unsealed.control & BROADCAST:
             raise ProtectionError(f"security control {unsealed.control:#04x} protects too little")
         if info.form is Form.GENERAL_CIPHERING:
-            kind = _BROADCASTS if info.broadcast else b""
-            self._own.counters.accept(self._peer_title + kind, unsealed.counter)
+            self._accept(self._own.counters, unsealed, is_broadcast=info.broadcast)
+            self._require_turn(unsealed, dedicated=False)
         else:
             self._require_fresh(heading.transaction_id)
         if self._answers:

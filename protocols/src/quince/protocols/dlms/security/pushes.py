@@ -9,7 +9,7 @@ counter, and a push by UDP that an answer overtook is still believed (see Replay
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quince.model.rng import Rng
 from quince.protocols.dlms.errors import ProtectionError
@@ -40,8 +40,8 @@ def open_push(
 
     The last does not say who sealed it: `sender_title` is whose it must be by its address.
     ProtectionError for strangers, wrong keys and too little protection, ReplayError for what was
-    heard before, CodecError for octets that are no APDU. Dedicated keys belong to associations
-    and are refused.
+    heard before, CodecError for octets that are no APDU. Dedicated keys belong to associations,
+    the broadcast key to every meter: both are refused.
     """
     envelope = decode_envelope(apdu)
     if envelope is None:
@@ -53,6 +53,7 @@ def open_push(
     ciphering = ciphering_of(title) if title else None
     if ciphering is None:
         raise ProtectionError(f"a push sealed by nobody known: {title.hex()!r}")
-    protection = Protection(ciphering, rng=rng, answers=True)
+    own = replace(ciphering, keys=replace(ciphering.keys, broadcast=None))
+    protection = Protection(own, rng=rng, answers=True)
     protection.meet(title)
     return Push(apdu=protection.open_apdu(apdu), system_title=title)
