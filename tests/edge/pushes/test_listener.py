@@ -19,6 +19,7 @@ from quince.model.errors import CodecError, QuinceError
 from quince.model.event import EventKind, MeterEvent
 from quince.protocols.dlms.apdu.notification import DataNotification, EventNotification
 from quince.protocols.dlms.association.general_blocks import BlockTransfer
+from quince.protocols.dlms.cosem.clock import ClockQuirk, MeterTime
 from quince.protocols.dlms.cosem.names import EVENT_CODE, LAST_GASP
 from quince.protocols.dlms.encoding.axdr import Data, Tag, octet_string, structure
 from quince.protocols.dlms.links.hdlc import HdlcLink, Role
@@ -31,6 +32,7 @@ from quince.protocols.dlms.security.protection import Protection
 from quince.protocols.dlms.security.suite import Keys
 
 NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
+LOCAL = MeterTime(standard_offset_min=-360)
 KEYS = Keys(encryption=bytes(range(16)), authentication=bytes(range(16, 32)))
 OTHER_KEYS = Keys(encryption=bytes(16), authentication=bytes(16))
 OURS, THEIRS, OTHERS = b"QNG\0\0\0\0\1", b"QNM\0\0\0\0\1", b"QNM\0\0\0\0\2"
@@ -45,12 +47,12 @@ class StoppedClock:
 
 
 def plain(meter_id="M1"):
-    return Pusher(meter_id=meter_id, utc_offset_min=-360)
+    return Pusher(meter_id=meter_id, time=LOCAL)
 
 
 def ciphered(meter_id="M1", title=THEIRS, keys=KEYS, **more):
     own = Gmac(system_title=OURS, keys=keys, counters=MemoryCounters(), peer_title=title)
-    return Pusher(meter_id=meter_id, utc_offset_min=-360, ciphering=lambda: own, **more)
+    return Pusher(meter_id=meter_id, time=LOCAL, ciphering=lambda: own, **more)
 
 
 def listener(heard, pushers):
@@ -230,6 +232,15 @@ async def test_a_push_in_blocks_is_put_together(wrap):
     assert len(octets) > 1
 
 
+def test_blocks_of_two_pushes_are_not_made_one():
+    lost, whole = gasp(b"E-1", date_time=bytes(12)), gasp(b"E-2", date_time=bytes(12))
+    joiner = Joiner()
+    for block in blocks(lost)[:-1]:
+        assert joiner.join(block) is None
+    joined = [joiner.join(block) for block in blocks(whole)]
+    assert joined[-1] == whole
+
+
 async def test_blocks_over_tcp_are_put_together_too():
     heard = Heard()
     async with listening(heard, {"E-1": plain()}) as port:
@@ -263,6 +274,7 @@ async def test_the_alarm_register_behind_a_push_setup_is_understood(setup, regis
         ("07ea0502ff000500ff0168 01", NOW),  # the clock says of itself that it is invalid
         ("07b20101ff000000ff0000 00", NOW),  # a clock that was never set: 1970
         ("ffffffffffffffffffffff ff", NOW),  # no time at all
+        ("08330101ff000000ff0168 00", NOW),  # 2099: ahead of all that can have happened
     ],
 )
 async def test_a_last_gasp_is_kept_whatever_its_stamp_is_worth(stamp_and_moment):
@@ -271,6 +283,14 @@ async def test_a_last_gasp_is_kept_whatever_its_stamp_is_worth(stamp_and_moment)
     async with listening(heard, {"E-1": plain()}) as port:
         await say(port, wrapped(gasp(date_time=bytes.fromhex(stamp))))
     assert [event.at_utc for event in heard] == [at_utc]
+
+
+async def test_a_stamp_is_read_with_its_meters_quirks():
+    bent = MeterTime(standard_offset_min=-360, quirks={ClockQuirk.DEVIATION_INVERTED})
+    heard = Heard()
+    async with listening(heard, {"E-1": Pusher(meter_id="M1", time=bent)}) as port:
+        await say(port, wrapped(gasp(date_time=bent.write(NOW))))
+    assert [event.at_utc for event in heard] == [NOW]
 
 
 async def test_a_last_gasp_with_octets_behind_it_is_kept():
@@ -457,6 +477,22 @@ async def test_whoever_lingers_is_cut_off(monkeypatch):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await reader.read() == b""
         writer.close()
+
+
+async def test_a_gateway_that_stops_cuts_off_whoever_is_speaking_without_a_complaint():
+    complaints = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, what: complaints.append(what))
+    before = asyncio.all_tasks()
+    heard = Heard()
+    async with listening(heard, {"E-1": plain()}) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(wrapped(gasp()))
+        await heard.until(1)
+        (handler,) = asyncio.all_tasks() - before
+        handler.cancel()
+        assert await reader.read() == b""
+        writer.close()
+    assert complaints == []
 
 
 async def test_more_than_a_street_at_once_is_refused_at_the_door(monkeypatch):

@@ -64,3 +64,9 @@ def test_meters_of_one_line_share_its_bus(workshop):
     first = workshop.plan(meter(security=LLS))
     second = workshop.plan(meter(security=LLS, physical_address=18))
     assert first.bus == second.bus
+
+
+def test_a_push_is_stamped_with_the_quirks_of_its_meter(workshop):
+    time = workshop.pusher(meter(security=LLS, quirks={"deviation_inverted"})).time
+    stamp = bytes.fromhex("07ea0502ff000500fffe9800")  # 00:05, 360 minutes west
+    assert time.read(stamp).at_utc == datetime(2026, 5, 2, 6, 5, tzinfo=UTC)

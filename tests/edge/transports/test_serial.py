@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+import serial
 
 from quince.edge.errors import ReadTimeoutError, TransportError
+from quince.edge.transports import serial as serial_line
 from quince.edge.transports.serial import SerialTransport
 
 
@@ -82,4 +84,24 @@ async def test_a_baud_that_no_port_has_is_a_transport_error(terminal: Terminal) 
     line = SerialTransport.open(terminal.path, baud=9600, seven_bits=False)
     with pytest.raises(TransportError, match="cannot set"):
         await line.set_line(-1)
+    await line.aclose()
+
+
+class StuckPort(serial.Serial):
+    """Takes what it is given, and never sends it: an adapter that hangs."""
+
+    out_waiting = 1
+
+    def flush(self) -> None:
+        raise AssertionError("waits for ever, and every other line with it")
+
+
+async def test_a_port_that_does_not_send_stops_no_other_line(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serial_line, "WRITE_S_MAX", 0.05)
+    port = StuckPort(terminal.path, 9600, timeout=0)
+    line = SerialTransport(port, seven_bits=False)
+    with pytest.raises(TransportError, match="not taken"):
+        await line.write(b"ask")
     await line.aclose()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from quince.edge.errors import ReadTimeoutError, TransportError
-from quince.edge.transports import open_transport, udp
+from quince.edge.transports import open_transport, tcp, udp
 from quince.edge.transports.address import bus_of
 from quince.model.errors import InvalidValueError
 
@@ -66,6 +66,20 @@ async def test_a_silent_connection_ends_at_its_deadline(echo_url: str) -> None:
     with pytest.raises(ReadTimeoutError):
         await line.read(0.01)
     await line.aclose()
+
+
+async def test_what_the_far_end_does_not_take_does_not_keep_the_line_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tcp, "WRITE_S_MAX", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        line: Any = await open_transport(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        connection = line._writer.get_extra_info("socket")
+        with pytest.raises(TransportError, match="not taken"):
+            await line.write(bytes(20_000_000))
+        await line.aclose()
+        await asyncio.sleep(0)
+    assert connection.fileno() == -1
 
 
 async def test_small_frames_are_sent_at_once(echo_url: str) -> None:

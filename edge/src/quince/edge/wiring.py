@@ -40,6 +40,7 @@ from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError
 from quince.model.event import MeterEvent
 from quince.model.rng import Rng
+from quince.protocols.dlms.cosem.clock import MeterTime
 from quince.protocols.dlms.security.credentials import Authentication, ciphering_of
 from quince.protocols.gateway.messages import Content
 from quince.protocols.gateway.topics import GatewayAddress, Lane
@@ -141,7 +142,7 @@ class Workshop:
         own = self._login(meter)
         return Pusher(
             meter_id=meter.id,
-            utc_offset_min=meter.utc_offset_min,
+            time=MeterTime(standard_offset_min=meter.utc_offset_min, quirks=meter.quirks),
             ciphering=lambda: ciphering_of(own.begin()),
             believed_in_clear=meter.plain_push,
         )

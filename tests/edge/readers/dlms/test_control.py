@@ -1,7 +1,7 @@
 """What a DLMS session tells simulated meters, on real sockets: clock, switch, firmware, keys."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedError
-from quince.edge.readers.dlms import control as dlms_control
+from quince.edge.readers.dlms import control as dlms_control, dialogue as dlms_dialogue
 from quince.edge.readers.dlms.counters import CounterStore
 from quince.edge.readers.dlms.line import DlmsLine, open_dlms
 from quince.edge.readers.dlms.login import InClear, Login, login
@@ -18,13 +18,15 @@ from quince.edge.readers.dlms.reader import DlmsReader
 from quince.edge.readers.reader import MeterKey, SupplyState
 from quince.firmware_sims.dlms.image import seal_firmware
 from quince.firmware_sims.dlms.meter import Build, DlmsMeter
-from quince.firmware_sims.dlms.server import serve_wrapper
+from quince.firmware_sims.dlms.server import serve_hdlc, serve_wrapper
 from quince.firmware_sims.load import Household, Supply, metered_wh
 from quince.model.errors import InvalidValueError, LocalProtocolError, RemoteProtocolError
 from quince.protocols.dlms.apdu.reference import Access, AccessResult, Ref
+from quince.protocols.dlms.association.session import ServerSession
 from quince.protocols.dlms.cosem import image as images
 from quince.protocols.dlms.cosem.clock import CLOCK_TIME
-from quince.protocols.dlms.cosem.disconnect import ControlMode
+from quince.protocols.dlms.cosem.disconnect import OUTPUT_STATE, ControlMode
+from quince.protocols.dlms.cosem.names import FIRMWARE_ID
 from quince.protocols.dlms.encoding.axdr import Data, Tag, Value
 from quince.protocols.dlms.errors import AccessRefusedError, AuthenticationError
 from quince.protocols.dlms.security.counters import MemoryCounters
@@ -82,9 +84,11 @@ async def serving(device: DlmsMeter) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def session(port: int, how: Login = BY_PASSWORD) -> AsyncIterator[DlmsReader]:
+async def session(
+    port: int, how: Login = BY_PASSWORD, scheme: str = "tcp"
+) -> AsyncIterator[DlmsReader]:
     async with open_dlms(
-        DlmsLine(url=f"tcp://127.0.0.1:{port}", client_sap=1, server_sap=1),
+        DlmsLine(url=f"{scheme}://127.0.0.1:{port}", client_sap=1, server_sap=1),
         meter_id="M1",
         login=how,
         utc_offset_min=-360,
@@ -164,6 +168,24 @@ async def test_a_switch_that_does_not_move_is_told_of(monkeypatch: pytest.Monkey
     async with talking_to(a_meter(relay_motion_s=100_000)) as reader:
         with pytest.raises(ReadTimeoutError, match="switch"):
             await reader.switch_supply(on=False)
+
+
+class WeldedMeter(DlmsMeter):
+    """Its switch says that it is open, and the current flows."""
+
+    def get(self, ref: Ref, access: Access | None) -> Value | AccessResult:
+        return Data(Tag.UINT8, 1) if ref == OUTPUT_STATE else super().get(ref, access)
+
+
+async def test_a_current_that_flows_on_is_told_of_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(dlms_control, "SWITCH_S_MAX", 0.05)
+    device = a_meter(WeldedMeter)
+    async with talking_to(device) as reader:
+        for _ in range(2):
+            with pytest.raises(ReadTimeoutError, match="switch"):
+                await reader.switch_supply(on=False)
 
 
 async def test_a_meter_that_wants_a_hand_is_made_ready() -> None:
@@ -303,6 +325,24 @@ async def test_an_image_of_another_length_that_had_begun_is_forgotten() -> None:
     assert device.asked.count(images.INITIATE) == 2
 
 
+async def test_an_image_that_another_session_had_sent_whole_does_not_pass_for_ours() -> None:
+    device: Any = a_meter(CountingMeter)
+    other = seal_firmware(random.Random(5).randbytes(40_000))
+
+    def break_off_behind_the_last(done: int, _total: int) -> None:
+        if done == 313:
+            raise BrokenOffError
+
+    async with talking_to(device) as reader:
+        with pytest.raises(BrokenOffError):
+            await reader.transfer_firmware(other, "QNC-1.5.0", break_off_behind_the_last)
+        with pytest.raises(RemoteProtocolError, match="another image"):
+            await reader.transfer_firmware(FIRMWARE, "QNC-2.0.0", no_progress)
+        await reader.transfer_firmware(FIRMWARE, "QNC-2.0.0", no_progress)
+        await reader.activate_firmware()
+    assert device.get(FIRMWARE_ID, None).as_octets() == b"QNC-2.0.0"
+
+
 async def test_a_verification_that_an_earlier_session_began_is_waited_for() -> None:
     device: Any = a_meter(CountingMeter, verify_s=20)
     async with talking_to(device) as reader:
@@ -329,6 +369,35 @@ async def test_a_line_that_the_activation_drops_was_activated() -> None:
     async with talking_to(a_meter(DroppingMeter)) as reader:
         await reader.transfer_firmware(FIRMWARE, "QNC-2.0.0", no_progress)
         await reader.activate_firmware()
+
+
+async def test_a_line_that_falls_silent_behind_the_activation_was_activated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device: Any = a_meter()
+    async with (
+        await serve_hdlc(device, "127.0.0.1", 0) as server,
+        session(server.sockets[0].getsockname()[1], scheme="hdlc+tcp") as reader,
+    ):
+        await reader.transfer_firmware(FIRMWARE, "QNC-2.0.0", no_progress)
+        monkeypatch.setattr(dlms_dialogue, "ANSWER_S_MAX", 0.02)
+        monkeypatch.setattr(ServerSession, "receive", fall_silent_at_the_activation(device))
+        await reader.activate_firmware()
+    assert device.get(FIRMWARE_ID, None).as_octets() == b"QNC-2.0.0"
+
+
+def fall_silent_at_the_activation(device: Any) -> Callable[[ServerSession, bytes], bytes]:
+    """Answer nothing any more, as a meter on a serial line that starts anew; there is no end."""
+    receive = ServerSession.receive
+
+    def receive_or_not(session: ServerSession, data: bytes) -> bytes:
+        answer = receive(session, data)
+        if device.get(FIRMWARE_ID, None).as_octets() != b"QNC-2.0.0":
+            return answer
+        device._restarted_utc = None
+        return b""
+
+    return receive_or_not
 
 
 class HaughtyMeter(DlmsMeter):

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from quince.edge.errors import ReadTimeoutError
+from quince.edge.errors import ReadTimeoutError, TransportError
 from quince.edge.readers.dlms import dialogue as dlms_dialogue
 from quince.edge.readers.dlms.dialogue import Dialogue
-from quince.model.errors import LocalProtocolError, RemoteProtocolError
+from quince.model.errors import LocalProtocolError
 from quince.protocols.dlms.association.session import Closed
 from quince.protocols.dlms.cosem.clock import CLOCK_TIME
 
@@ -47,7 +47,7 @@ def talking(*events: object) -> Dialogue:
 
 
 async def test_a_meter_that_closes_the_session_is_told_of() -> None:
-    with pytest.raises(RemoteProtocolError, match="closed"):
+    with pytest.raises(TransportError, match="closed"):
         await talking(Closed()).get(CLOCK_TIME)
 
 

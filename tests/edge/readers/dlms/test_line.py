@@ -16,6 +16,7 @@ from quince.firmware_sims.hostile.bus import serve_bus
 from quince.firmware_sims.load import Household, Supply
 from quince.model.errors import InvalidValueError
 from quince.model.interval import STEP
+from quince.protocols.dlms.apdu import acse
 from quince.protocols.dlms.links.hdlc_frame import HdlcAddress
 from quince.protocols.dlms.links.wrapper import DatagramWrapperLink, WrapperLink
 from quince.protocols.dlms.security.counters import MemoryCounters
@@ -176,3 +177,14 @@ def test_an_address_that_cannot_be_is_refused_before_the_line_is_opened(address)
     line = DlmsLine(url="hdlc+tcp://127.0.0.1:1", client_sap=16, **address)
     with pytest.raises(InvalidValueError, match="hdlc"):
         line.link()
+
+
+async def test_a_good_bye_that_makes_no_sense_undoes_nothing(monkeypatch):
+    said = {acse.RLRQ: acse.encode_release(acse.RLRQ), acse.RLRE: b"\x00"}
+    monkeypatch.setattr(acse, "encode_release", said.__getitem__)
+    async with (
+        serving("tcp", meter()) as url,
+        session(DlmsLine(url=url, client_sap=1, server_sap=1)) as reader,
+    ):
+        serial = (await reader.identify()).serial
+    assert serial == "M1"

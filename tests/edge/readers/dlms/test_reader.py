@@ -21,7 +21,7 @@ from quince.firmware_sims.dlms.meter import Build, DlmsMeter
 from quince.firmware_sims.dlms.profile import Style
 from quince.firmware_sims.dlms.server import serve_hdlc, serve_wrapper
 from quince.firmware_sims.load import Household, Supply, metered_wh
-from quince.model.errors import InvalidValueError, RemoteProtocolError
+from quince.model.errors import InvalidValueError
 from quince.model.interval import STEP
 from quince.model.obis import ACTIVE_IMPORT_INTERVAL, ACTIVE_IMPORT_REGISTER, Obis
 from quince.model.quality import Quality
@@ -212,7 +212,7 @@ async def test_an_hdlc_frame_that_gets_lost_is_repeated(monkeypatch):
 
 async def test_a_dead_hdlc_line_is_given_up(monkeypatch):
     monkeypatch.setattr(dlms_dialogue, "ANSWER_S_MAX", 0.02)
-    with pytest.raises(RemoteProtocolError, match="repetitions"):
+    with pytest.raises(ReadTimeoutError, match="repetitions"):
         await ask_without_writing("hdlc")
 
 

@@ -199,3 +199,9 @@ def _outcome(buffer: Data | Encoded) -> Any:
 @given(st.binary(max_size=200))
 def test_hostile_rows_are_refused_by_name(octets: bytes) -> None:
     assert _outcome(Encoded(b"\x01" + octets)) is not None
+
+
+def test_a_row_without_a_time_among_rows_that_go_by_their_value_is_refused() -> None:
+    layout = Layout(columns=COLUMNS, period_s=900, sort_method=SortMethod.LARGEST)
+    with pytest.raises(CodecError, match="nothing to count from"):
+        _read(structure(_stamp(), _status(0), _wh(9)), structure(NULL, NULL, _wh(7)), layout=layout)

@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from quince.model.errors import CodecError, InvalidValueError, LocalProtocolError
+from quince.protocols.dlms.encoding.reader import Reader
 from quince.protocols.dlms.links.hdlc_frame import (
     Frame,
     FrameReader,
     HdlcAddress,
     check_sequence,
     decode_frame,
+    read_address,
 )
 
 SERVER, CLIENT = HdlcAddress(upper=1, lower=17), HdlcAddress(upper=16)
@@ -199,3 +201,9 @@ def test_frames_that_nobody_takes_are_refused_at_the_door() -> None:
     reader.receive_data(bytes(0x20000))
     with pytest.raises(LocalProtocolError):
         reader.receive_data(b"\x7e")
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_an_address_written_with_a_lower_half_is_the_one_that_is_read(size: int) -> None:
+    address = HdlcAddress(upper=1, size=size)
+    assert read_address(Reader(address.encode())) == address

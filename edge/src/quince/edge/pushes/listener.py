@@ -11,7 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -23,7 +23,7 @@ from quince.model.errors import QuinceError
 from quince.model.event import MeterEvent
 from quince.model.quality import Quality
 from quince.model.rng import Rng
-from quince.protocols.dlms.encoding.date_time import decode_date_time
+from quince.protocols.dlms.cosem.clock import MeterTime
 from quince.protocols.dlms.errors import ProtectionError, ReplayError
 from quince.protocols.dlms.security.credentials import Ciphering
 from quince.protocols.dlms.security.envelopes import Envelope, Form, decode_envelope
@@ -43,6 +43,8 @@ _JOINERS_MAX = 64
 _SENDERS_TRIED_MAX = 64
 _READ_OCTETS_MAX = 1024
 _YEAR_MIN = 2000  # a clock that shows less was never set
+# A clock may be ahead of ours; but an outage that begins next year would outlast its end.
+AHEAD_MAX = timedelta(days=1)
 
 _Peer = tuple[str, int]
 
@@ -53,7 +55,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pusher:
-    """A meter that pushes, and its standard time for stamps that leave the deviation out.
+    """A meter that pushes, and how it writes its time.
 
     `ciphering` gives ours with this meter, as sessions have it now, for keys change; its
     `peer_title` is the meter's own. A meter that has one is believed in clear only if
@@ -61,7 +63,7 @@ class Pusher:
     """
 
     meter_id: str
-    utc_offset_min: int
+    time: MeterTime
     ciphering: Callable[[], Ciphering | None] = _nothing
     believed_in_clear: bool = False
     allowance: Allowance = field(
@@ -116,6 +118,9 @@ class PushListener:
                 await self._hear(reader)
         except (QuinceError, OSError, TimeoutError) as error:
             log.warning("push_refused", reason=str(error) or type(error).__name__)
+        except asyncio.CancelledError:
+            # Python 3.11 reports a cancelled handler as an error of the loop; nothing is left.
+            log.debug("push_connection_stopped")
         finally:
             self._connections -= 1
             writer.close()
@@ -227,8 +232,8 @@ def _stamp(octets: bytes | None, pusher: Pusher, now_utc: datetime) -> datetime:
     if octets is None:
         return now_utc
     try:
-        moment = decode_date_time(octets, fallback_offset_min=pusher.utc_offset_min)
+        moment = pusher.time.read(octets)
     except QuinceError:
         return now_utc
-    invalid = moment.quality & Quality.CLOCK_INVALID or moment.at_utc.year < _YEAR_MIN
-    return now_utc if invalid else moment.at_utc
+    is_told = moment.at_utc.year >= _YEAR_MIN and moment.at_utc <= now_utc + AHEAD_MAX
+    return now_utc if moment.quality & Quality.CLOCK_INVALID or not is_told else moment.at_utc

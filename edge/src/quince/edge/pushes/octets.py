@@ -93,12 +93,14 @@ class Joiner:
         """
         if apdu[:1] != bytes((GENERAL_BLOCK_TRANSFER,)):
             return apdu
-        self._octets += len(apdu)
-        if self._octets > PUSHED_OCTETS_MAX:
-            raise CodecError(f"more than {PUSHED_OCTETS_MAX} octets in blocks")
         reader = Reader(apdu[1:])
         block = read_general_block(reader)
         reader.finish("block")
+        if block.number == 1:  # what was not completed before must not be completed by this one
+            self._begin()
+        self._octets += len(apdu)
+        if self._octets > PUSHED_OCTETS_MAX:
+            raise CodecError(f"more than {PUSHED_OCTETS_MAX} octets in blocks")
         joined = self._transfer.receive(block).apdu
         if joined is not None:
             self._begin()  # the next push counts its blocks from the start

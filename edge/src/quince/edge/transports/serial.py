@@ -16,6 +16,7 @@ from quince.edge.errors import ReadTimeoutError, TransportError
 from quince.protocols.optical.line import add_parity, check_parity, transmission_s
 
 _READ_BYTES_MAX = 4096  # what the kernel keeps for a terminal
+_DRAIN_S = 0.01
 WRITE_S_MAX = 30.0  # a port that takes nothing for so long has lost its adapter
 
 
@@ -78,8 +79,11 @@ class SerialTransport:
                     await _ready(self._descriptor, loop.add_writer, loop.remove_writer)
                     octets = octets[os.write(self._descriptor, octets) :]
             await asyncio.sleep(transmission_s(len(data), self._port.baudrate))
-            self._port.flush()
-        except (OSError, TimeoutError, termios.error) as error:
+            async with asyncio.timeout(WRITE_S_MAX):
+                # Asked, because waiting for the driver's word would stop all other lines too.
+                while self._port.out_waiting:  # noqa: ASYNC110 - a driver has no event for it
+                    await asyncio.sleep(_DRAIN_S)
+        except (OSError, TimeoutError) as error:
             raise TransportError(f"cannot send: {str(error) or 'not taken'}") from error
 
     async def set_line(

@@ -1,7 +1,6 @@
 """A line over TCP, every step of it under a deadline."""
 
 import asyncio
-import socket
 
 from quince.edge.errors import ReadTimeoutError, TransportError
 
@@ -17,9 +16,6 @@ async def open_tcp(host: str, port: int) -> "TcpTransport":
             reader, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError) as error:
         raise TransportError(f"{host}:{port}: {str(error) or 'no answer'}") from error
-    connection: socket.socket = writer.get_extra_info("socket")
-    # Small frames answer one another: waiting for more to send would only add delay.
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return TcpTransport(reader, writer)
 
 
@@ -60,4 +56,6 @@ class TcpTransport:
 
     async def aclose(self) -> None:
         """Close the connection without waiting for the far end's consent."""
+        if self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()  # else what it does not take keeps the socket open
         self._writer.close()

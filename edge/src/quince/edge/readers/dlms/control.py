@@ -90,10 +90,9 @@ class DlmsControl:
 
     async def switch_supply(self, *, on: bool) -> None:
         """Connect, or make ready for the customer's button, or disconnect, and see it done."""
-        if ((await self._control_state()) is not ControlState.DISCONNECTED) == on:
-            return
-        method = disconnect.REMOTE_RECONNECT if on else disconnect.REMOTE_DISCONNECT
-        (await self._dialogue.call(method, disconnect.NOTHING)).require()
+        if ((await self._control_state()) is not ControlState.DISCONNECTED) != on:
+            method = disconnect.REMOTE_RECONNECT if on else disconnect.REMOTE_DISCONNECT
+            (await self._dialogue.call(method, disconnect.NOTHING)).require()
 
         async def is_done() -> bool:
             state = await self._control_state()
@@ -115,7 +114,8 @@ class DlmsControl:
         """Bring an image to the meter, whole and verified; go on where an earlier try ended.
 
         An image of as many blocks that another one had begun is not told apart by the meter's own
-        attributes: then the verification fails, and the next try begins from the start.
+        attributes: then what is verified is not ours, or not at all (RemoteProtocolError), and the
+        next try begins from the start.
         """
         await self._enable_transfer()
         size = images.read_block_octets(await self._dialogue.get(images.BLOCK_SIZE))
@@ -123,12 +123,19 @@ class DlmsControl:
         if await self._is_verified(wanted):
             progress(wanted.block_count, wanted.block_count)
             return
-        await self._send_blocks(wanted, progress)
+        begun = await self._missing_of_begun(wanted)
+        missing = await self._begin(wanted) if begun is None else begun
+        await self._send_blocks(wanted, missing, progress)
         await self._verify()
+        if begun is not None and not await self._is_verified(wanted):
+            raise RemoteProtocolError("what the meter verified is another image, begun before")
         log.info("firmware_verified", identifier=identifier, blocks=wanted.block_count)
 
     async def activate_firmware(self) -> None:
-        """Let the meter start the verified image; the line ends with it, answered or not."""
+        """Let the meter start the verified image; the line ends with it, answered or not.
+
+        Whether it runs the image is for the next session to ask.
+        """
         if await self._status() is not TransferStatus.VERIFICATION_SUCCESSFUL:
             raise RemoteProtocolError("there is no verified image to activate")
         try:
@@ -155,8 +162,9 @@ class DlmsControl:
             return False
         return wanted.is_to_activate(await self._dialogue.get(images.TO_ACTIVATE))
 
-    async def _send_blocks(self, wanted: Image, progress: Progress) -> None:
-        missing = await self._begin_or_resume(wanted)
+    async def _send_blocks(
+        self, wanted: Image, missing: tuple[int, ...], progress: Progress
+    ) -> None:
         for _ in range(PASSES_MAX):
             for done, number in enumerate(missing, start=wanted.block_count - len(missing)):
                 await self._send_block(wanted, number)
@@ -167,12 +175,16 @@ class DlmsControl:
             log.warning("firmware_blocks_lost", count=len(missing))
         raise RemoteProtocolError(f"{len(missing)} blocks are lost again and again")
 
-    async def _begin_or_resume(self, wanted: Image) -> tuple[int, ...]:
-        if await self._status() is TransferStatus.INITIATED:
-            missing = wanted.missing(await self._dialogue.get(images.BLOCKS_STATUS))
-            if missing is not None:
-                log.info("firmware_resumed", missing=len(missing), blocks=wanted.block_count)
-                return missing
+    async def _missing_of_begun(self, wanted: Image) -> tuple[int, ...] | None:
+        """Return what an earlier try left to be sent; None if there is nothing to go on with."""
+        if await self._status() is not TransferStatus.INITIATED:
+            return None
+        missing = wanted.missing(await self._dialogue.get(images.BLOCKS_STATUS))
+        if missing is not None:
+            log.info("firmware_resumed", missing=len(missing), blocks=wanted.block_count)
+        return missing
+
+    async def _begin(self, wanted: Image) -> tuple[int, ...]:
         (await self._dialogue.call(*wanted.initiate())).require()
         return await self._missing(wanted)
 

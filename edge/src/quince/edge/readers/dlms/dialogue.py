@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from quince.edge.errors import ReadTimeoutError
+from quince.edge.errors import ReadTimeoutError, TransportError
 from quince.edge.transports import Transport
 from quince.model.errors import LocalProtocolError, RemoteProtocolError
 from quince.protocols.dlms.apdu.reference import Access, Ref
@@ -103,15 +103,22 @@ class Dialogue:
                 if isinstance(event, kind):
                     return event
                 if isinstance(event, Closed):
-                    raise RemoteProtocolError("the meter closed the session")
+                    raise TransportError("the meter closed the session")
 
     async def _hear(self) -> Iterable[object]:
         try:
             return self._session.receive(await self._transport.read(ANSWER_S_MAX))
         except ReadTimeoutError:
-            self._session.retransmit()
+            self._repeat()
             octets = self._session.data_to_send()
             if not octets:
                 raise  # this link does not repeat: TCP did, and nobody answered
             await self._transport.write(octets)
             return ()
+
+    def _repeat(self) -> None:
+        """Say again what was not answered; ReadTimeoutError when that was tried enough."""
+        try:
+            self._session.retransmit()
+        except RemoteProtocolError as error:
+            raise ReadTimeoutError(str(error)) from error

@@ -4,12 +4,11 @@ from collections.abc import AsyncIterator, Container, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
-from quince.edge.errors import TransportError
 from quince.edge.readers.dlms.login import Login
 from quince.edge.readers.dlms.reader import DlmsReader
 from quince.edge.readers.optical.hand_over import hand_over_to_hdlc
 from quince.edge.transports import open_transport
-from quince.model.errors import RemoteProtocolError
+from quince.model.errors import QuinceError
 from quince.model.rng import Rng
 from quince.protocols.dlms.apdu.initiate import PDU_OCTETS_MAX
 from quince.protocols.dlms.association.client import ClientAssociation
@@ -112,7 +111,7 @@ async def open_dlms(  # noqa: PLR0913 - what a session stands on
             await hand_over_to_hdlc(transport, line.optical_address)
         await reader.associate()
         yield reader
-        with suppress(TransportError, RemoteProtocolError):
+        with suppress(QuinceError):  # what was asked and told stands, whatever is said now
             await reader.release()
     except ServiceRefusedError as refusal:
         login.heed(refusal)

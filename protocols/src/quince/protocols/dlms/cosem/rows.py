@@ -37,6 +37,8 @@ _DELTAS = frozenset(
         Tag.DELTA_UINT32,
     }
 )
+# Rows that go by anything but their time are no period apart.
+_STEPS = {SortMethod.FIFO: 1, SortMethod.LIFO: -1}
 _PLAIN_INTEGERS = NUMBER_FORMATS.keys() - _DELTAS - {Tag.FLOAT32, Tag.FLOAT64}
 _OCTETS = STRINGS | TIME_OCTETS.keys()
 
@@ -105,8 +107,7 @@ def _one_by_one(buffer: Data, layout: Layout, time: MeterTime) -> ProfileRows:
 
 def _stamps(column: Sequence[Data], layout: Layout, time: MeterTime) -> list[tuple[int, Quality]]:
     stamps: list[tuple[int, Quality]] = []
-    backwards = layout.sort_method is SortMethod.LIFO
-    step_s = -layout.period_s if backwards else layout.period_s
+    step_s = layout.period_s * _STEPS.get(layout.sort_method, 0)
     for value in column:
         if value.tag is not Tag.NULL:
             stamps.append(time.stamp(value.as_octets()))

@@ -55,6 +55,8 @@ class HdlcAddress:
             object.__setattr__(self, "size", fewest)
         elif self.size not in _ADDRESS_SIZES or self.size < fewest:
             raise InvalidValueError("hdlc.size", self.size, f"at least {fewest}: 1, 2 or 4")
+        if self.size > 1 and self.lower is None:  # it is written as 0, and comes back so
+            object.__setattr__(self, "lower", 0)
 
     def _fewest_octets(self) -> int:
         if self.lower is None:
