@@ -18,6 +18,7 @@ from quince.protocols.dlms.cosem.selection import read_entries, read_range
 from quince.protocols.dlms.encoding import axdr, ber
 from quince.protocols.dlms.encoding.columns import decode_rows
 from quince.protocols.dlms.encoding.date_time import decode_date_time
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.errors import ProtectionError
 from quince.protocols.dlms.links.hdlc_frame import FrameReader, check_sequence, decode_frame
 from quince.protocols.dlms.links.hdlc_parameters import decode_parameters
@@ -194,7 +195,7 @@ def _seeds() -> Iterator[bytes]:
     yield ClientAssociation(NoSecurity(), rng=Random(1)).open()
     moment = axdr.octet_string(bytes.fromhex("07ea050105000f0000016800"))
     rows = [
-        axdr.structure(moment, axdr.Data(axdr.Tag.UINT8, 0), axdr.Data(axdr.Tag.UINT32, value))
+        axdr.structure(moment, axdr.Data(Tag.UINT8, 0), axdr.Data(Tag.UINT32, value))
         for value in (1000, 1100, 1200)
     ]
     yield axdr.encode(axdr.array(rows))

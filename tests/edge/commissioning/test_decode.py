@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
@@ -133,6 +134,65 @@ def test_a_modbus_rtu_frame_is_known_by_its_check_sequence():
     assert told.startswith("Modbus RTU")
 
 
+def modbus_tcp(pdu):
+    return b"\0\1\0\0" + (1 + len(pdu)).to_bytes(2, "big") + b"\1" + pdu
+
+
+def test_a_modbus_name_told_twice_is_shown_twice():
+    told = explained(modbus_tcp(bytes.fromhex("2b0e0101000002") + b"\0\1A\0\1B"))
+    assert told.splitlines()[-2:] == ["    object 0  A", "    object 0  B"]
+
+
+@pytest.mark.parametrize("pdu", ["15e0e3425ef9b1ca77f282", "0f88f5020f83"])
+def test_a_modbus_frame_the_library_cannot_write_again_is_refused(pdu):
+    with pytest.raises(CodecError, match="no Modbus function"):
+        explain(modbus_tcp(bytes.fromhex(pdu)))
+
+
+@pytest.mark.parametrize("octets", [b"/ABC5\x1b[2J\r\n1.8.0(1*kWh)\r\n!\r\n"])
+def test_what_would_clear_the_technicians_screen_is_spelt_out(octets):
+    assert "ABC5\\x1b[2J" in explained(octets)
+
+
+def signed(content, times):
+    for _ in range(times):
+        content = b"\xdf" + bytes(5) + bytes((len(content),)) + content + b"\0"
+    return content
+
+
+def test_a_signature_may_stand_around_another_but_not_for_ever():
+    assert "class 8, 0-0:1.0.0" in explained(signed(GET_CLOCK, 2))
+    with pytest.raises(CodecError, match="signatures around one another"):
+        explain(signed(GET_CLOCK, 10))
+
+
+def test_a_capture_of_hours_is_told_to_its_end():
+    frames = frame(control=0x93) * 40_000
+    told = explain(frames[:OCTETS_MAX])
+    assert len(told.inner) > 20_000
+
+
+# Half a megabyte of each took hours when every octet was looked at again from every one before.
+@pytest.mark.parametrize("piece", [b"/", b"\x01", b"\x02", b"/(", b"/(!\r\n\x03", b"\x7e\xa0"])
+def test_a_long_file_of_beginnings_without_an_end_is_refused(piece):
+    with pytest.raises(CodecError):
+        explain(piece * (OCTETS_MAX // 2 // len(piece)))
+
+
+@pytest.mark.parametrize(
+    ("octets", "kind"),
+    [
+        (b"/ABC5x\r\n\r\n1.8.0(1/2)\r\n!\r\n", "DSMR P1"),
+        (b"(1/2)\r\n!\r\n/ABC5x\r\n\r\n1.8.0(1*kWh)\r\n!\r\n", "DSMR P1"),
+        (bytes(DataBlock(text="1.8.0(1)\r\n!\r\n")), "IEC 62056-21"),
+        (b"/ABC5x\r\n" + bytes(DataBlock(text="1.8.0(1)\r\n!\r\n")), "IEC 62056-21"),
+        (b"/ABC5x\r\n" + bytes(DataBlock(text="1.8.0(1)")), "IEC 62056-21"),
+    ],
+)
+def test_a_telegram_is_told_from_a_session(octets, kind):
+    assert explained(octets).startswith(kind)
+
+
 def test_octets_of_nothing_known_name_what_was_tried():
     with pytest.raises(CodecError, match=r"APDU.*COSEM data"):
         explain(b"\xff\xff\xff")
@@ -147,6 +207,20 @@ def test_a_file_may_hold_octets_or_digits(tmp_path):
     (tmp_path / "digits.txt").write_text(GET_CLOCK.hex(" ") + "\n")
     assert read_octets(str(tmp_path / "raw.bin")) == GET_CLOCK
     assert read_octets(str(tmp_path / "digits.txt")) == GET_CLOCK
+
+
+def test_a_frame_may_be_longer_than_a_files_name():
+    assert read_octets("7e" * 5000) == b"\x7e" * 5000
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("not yours")
+
+    (tmp_path / "raw.bin").write_bytes(GET_CLOCK)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InvalidValueError, match=r"raw\.bin.*not yours"):
+        read_octets(str(tmp_path / "raw.bin"))
 
 
 def test_what_is_neither_digits_nor_a_file_is_refused():

@@ -21,7 +21,8 @@ from quince.protocols.dlms.apdu.notification import DataNotification, EventNotif
 from quince.protocols.dlms.association.general_blocks import BlockTransfer
 from quince.protocols.dlms.cosem.clock import ClockQuirk, MeterTime
 from quince.protocols.dlms.cosem.names import EVENT_CODE, LAST_GASP
-from quince.protocols.dlms.encoding.axdr import Data, Tag, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.links.hdlc import HdlcLink, Role
 from quince.protocols.dlms.links.hdlc_frame import HdlcAddress
 from quince.protocols.dlms.links.wrapper import WrapperLink

@@ -16,7 +16,8 @@ from quince.protocols.dlms.cosem.clock import CLOCK_TIME, CLOCK_ZONE
 from quince.protocols.dlms.cosem.disconnect import NOTHING, ControlMode
 from quince.protocols.dlms.cosem.profile import PROFILE_ENTRIES_IN_USE, PROFILE_PERIOD
 from quince.protocols.dlms.cosem.register import ACTIVE_IMPORT_SCALE, UNIT_WH, Scale
-from quince.protocols.dlms.encoding.axdr import Data, Tag, octet_string
+from quince.protocols.dlms.encoding.axdr import Data, octet_string
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.security.credentials import NoSecurity, Password
 
 HOME = Household(seed=7)

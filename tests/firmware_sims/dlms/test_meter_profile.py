@@ -40,7 +40,8 @@ from quince.protocols.dlms.cosem.status import (
     STATUS_DAYLIGHT_SAVING,
     STATUS_POWER_DOWN,
 )
-from quince.protocols.dlms.encoding.axdr import Data, Encoded, Tag, octet_string
+from quince.protocols.dlms.encoding.axdr import Data, Encoded, octet_string
+from quince.protocols.dlms.encoding.tags import Tag
 
 HOME = Household(seed=7)
 DAY = datetime(2025, 3, 2, 6, 0, tzinfo=UTC)  # midnight in El Salvador

@@ -13,7 +13,8 @@ from quince.protocols.dlms.cosem import image as images, security_setup
 from quince.protocols.dlms.cosem.disconnect import NOTHING
 from quince.protocols.dlms.cosem.image import Image, TransferStatus
 from quince.protocols.dlms.cosem.security_setup import KeyId
-from quince.protocols.dlms.encoding.axdr import Data, Tag, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.security.counters import MemoryCounters
 from quince.protocols.dlms.security.credentials import Authentication, Gmac, NoSecurity
 from quince.protocols.dlms.security.sealing import wrap_key

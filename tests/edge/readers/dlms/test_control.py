@@ -27,7 +27,8 @@ from quince.protocols.dlms.cosem import image as images
 from quince.protocols.dlms.cosem.clock import CLOCK_TIME
 from quince.protocols.dlms.cosem.disconnect import OUTPUT_STATE, ControlMode
 from quince.protocols.dlms.cosem.names import FIRMWARE_ID
-from quince.protocols.dlms.encoding.axdr import Data, Tag, Value
+from quince.protocols.dlms.encoding.axdr import Data, Value
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.errors import AccessRefusedError, AuthenticationError
 from quince.protocols.dlms.security.counters import MemoryCounters
 from quince.protocols.dlms.security.credentials import Gmac, Password

@@ -34,7 +34,8 @@ from quince.protocols.dlms.cosem.association import (
 from quince.protocols.dlms.cosem.names import LOGICAL_DEVICE_NAME
 from quince.protocols.dlms.cosem.profile import PROFILE_BUFFER, PROFILE_PERIOD
 from quince.protocols.dlms.cosem.register import Scale
-from quince.protocols.dlms.encoding.axdr import Data, Tag, array, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, array, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.errors import AuthenticationError, ServiceRefusedError
 from quince.protocols.dlms.security.counters import MemoryCounters
 from quince.protocols.dlms.security.credentials import Gmac, Password

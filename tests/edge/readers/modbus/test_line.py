@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pymodbus.framer import FramerRTU
 from pymodbus.pdu import ExceptionResponse, ModbusPDU
+from pymodbus.pdu.mei_message import ReadDeviceInformationResponse
 from pymodbus.pdu.register_message import ReadHoldingRegistersResponse
 
 from quince.edge.errors import ReadTimeoutError, TransportError
@@ -192,6 +193,23 @@ async def test_a_late_answer_is_not_taken_for_the_next_questions(listen: Any) ->
         assert await port.read(Table.HOLDING, 22, 1) == [22]
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_over_tcp_an_answer_without_its_number_is_not_taken_for_the_next_questions(
+    listen: Any,
+) -> None:
+    delays = iter([0.3, 0.0, 0.15])
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        while request := await reader.read(12):
+            loop.call_later(next(delays), writer.write, b"\0\0\0\0\0\5\7\3\2" + request[8:10])
+
+    url = f"modbus+tcp://127.0.0.1:{await listen(answer)}"
+    async with open_port(ModbusLine(url=url, device_id=7), 0.0) as port:
+        assert await port.read(Table.HOLDING, 11, 1) == [11]
+        assert await port.read(Table.HOLDING, 22, 1) == [22]
+
+
 class FakeClient:
     """Answers at once, and remembers when it was asked."""
 
@@ -236,6 +254,11 @@ async def test_more_registers_than_asked_for_are_refused() -> None:
 async def test_a_register_that_is_not_there_is_told_apart() -> None:
     with pytest.raises(AddressRefusedError, match="no such register"):
         await port_of(FakeClient(ExceptionResponse(3, 2))).read(Table.HOLDING, 0, 1)
+
+
+async def test_a_name_is_fit_for_a_terminal() -> None:
+    reply = ReadDeviceInformationResponse(information={0: b"A\x1b[2JB\xff", 1: [b"C", b"D"]})
+    assert await port_of(FakeClient(reply)).device_identification() == {0: "A[2JB"}
 
 
 async def test_an_identification_answered_by_something_else_is_refused() -> None:

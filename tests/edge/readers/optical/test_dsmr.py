@@ -133,6 +133,11 @@ async def test_a_recorded_meter_tells_who_it_is_and_what_o_clock(public_data: Pa
     assert await reader(recorded).clock() == datetime(2020, 5, 12, 11, 54, 9, tzinfo=UTC)
 
 
+async def test_a_name_is_fit_for_a_terminal() -> None:
+    telegram = b"/Q\x1bNC5\x02SIM\r\n\r\n1.8.0(1.000*kWh)\r\n!\r\n"
+    assert await reader(telegram).identify() == Identity(serial="", maker="QNC", model="5SIM")
+
+
 async def test_a_meter_without_a_clock_has_the_gateways(public_data: Path) -> None:
     recorded = (public_data / "protocols" / "dsmr" / "telegram_v3.txt").read_bytes()
     assert await reader(recorded).clock() == NOW

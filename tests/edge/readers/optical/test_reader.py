@@ -200,6 +200,97 @@ async def test_more_than_a_day_is_asked_day_by_day() -> None:
     assert script.bauds == [300, 9600]
 
 
+class SlowScript(Script):
+    """A meter that is silent when first asked for a range, and then answers both times."""
+
+    def __init__(self, *answers: Message | bytes) -> None:
+        super().__init__(*answers)
+        self.late: list[bytes] = []
+
+    async def read(self, deadline_s: float) -> bytes:
+        if not self.pending and self.late:
+            return self.late.pop(0)
+        return await super().read(deadline_s)
+
+    async def write(self, data: bytes) -> None:
+        again = data in self.heard and data.startswith(b"\x01R5")
+        await super().write(data)
+        if again:
+            self.late.append(self.pending)
+
+
+async def test_the_second_answer_to_a_question_asked_twice_is_not_the_next_ones() -> None:
+    rows = "P.01(0260501060100)(80)(15)(1)(1.29)(kWh)(0.001)"
+    script = SlowScript(*OPENING, b"", block("P.01(ERROR)"), block(rows))
+    piece = await scripted(script).intervals(MIDNIGHT, MIDNIGHT + 97 * STEP)
+    assert piece.series.values[95:] == (None, 1)
+
+
+async def test_a_meter_that_never_falls_silent_again_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(optical_session, "EXCHANGE_S_MAX", 0.05)
+
+    class Chatter(SlowScript):
+        async def read(self, deadline_s: float) -> bytes:
+            if not self.late:
+                return await super().read(deadline_s)
+            await asyncio.sleep(0.01)
+            return self.late[0]
+
+    script = Chatter(*OPENING, b"", block("P.01(ERROR)"))
+    with pytest.raises(ReadTimeoutError, match="no silence"):
+        await scripted(script).intervals(MIDNIGHT, MIDNIGHT + 97 * STEP)
+
+
+async def test_a_quarter_hour_that_is_still_being_written_is_missing() -> None:
+    # It is 12:07:03; the supply failed at 12:03, and the meter writes the rest at 12:15.
+    start_utc = datetime(2026, 5, 2, 11, 45, tzinfo=UTC)
+    rows = "P.01(0260502120000)(00)(15)(1)(1.29)(kWh)(0.005)\r\n"
+    part = "P.01(0260502120300)(80)(15)(1)(1.29)(kWh)(0.001)"
+    script = Script(*OPENING, block(rows + part))
+    piece = await scripted(script).intervals(start_utc, start_utc + 2 * STEP)
+    assert piece.series.values == (5, None)
+
+
+async def test_a_supply_that_failed_long_ago_ended_its_quarter_hour() -> None:
+    part = "P.01(0260430060300)(80)(15)(1)(1.29)(kWh)(0.001)"
+    piece = await scripted(Script(*OPENING, block(part))).intervals(MIDNIGHT, MIDNIGHT + STEP)
+    assert piece.series.values == (1,)
+
+
+async def test_a_row_that_ends_seconds_behind_the_border_is_of_the_range() -> None:
+    rows = "P.01(0260430060000)(00)(15)(1)(1.29)(kWh)(0.001)(0.002)\r\n"
+    part = "P.01(0260430061530)(80)(15)(1)(1.29)(kWh)(0.003)"
+    piece = await scripted(Script(*OPENING, block(rows + part))).intervals(
+        MIDNIGHT, MIDNIGHT + STEP
+    )
+    assert piece.series.values == (2,)
+
+
+async def test_one_value_is_not_taken_for_another() -> None:
+    script = Script(*OPENING, block("1-0:0.9.2*255(260430)"), block("0.9.2(230615)"))
+    with pytest.raises(RemoteProtocolError, match=r"0\.9\.1 is answered by"):
+        await scripted(script).clock()
+
+
+async def test_a_reader_cancelled_while_it_takes_leave_gives_the_line_back() -> None:
+    async with meter().serve() as path:
+
+        async def read() -> None:
+            async with opened(path) as reader:
+                await reader.clock()
+
+        reading = asyncio.create_task(read())
+        for _ in range(2):  # the second time while it is leaving
+            await asyncio.sleep(0.3)
+            reading.cancel()
+        await asyncio.wait([reading])
+        again = await open_transport(f"optical:{path}")  # which is refused while somebody holds it
+        await again.aclose()
+    assert reading.cancelled()
+
+
 @pytest.mark.parametrize("offset", [timedelta(0), timedelta(minutes=1)])
 async def test_a_range_off_the_boundary_is_refused(offset: timedelta) -> None:
     end_utc = MIDNIGHT + timedelta(minutes=1)

@@ -18,6 +18,7 @@ from quince.firmware_sims.optical.pushing import PushingMeter, render_sml, sml_m
 from quince.model.errors import CodecError
 from quince.model.interval import STEP, RegisterReading
 from quince.model.obis import ACTIVE_IMPORT_REGISTER, Obis
+from quince.protocols.optical.sml.messages import Entry, ValueList, render_content
 from quince.protocols.optical.sml.transport import render_file
 
 NOW = datetime(2026, 5, 2, 12, 0, tzinfo=UTC)
@@ -98,6 +99,13 @@ async def test_a_recorded_meter_tells_who_it_is(public_data: Path) -> None:
     assert await heard(recorded.read_bytes()).identify() == Identity(
         serial="1HLY0200239888", maker="HLY", firmware="1.02.007"
     )
+
+
+async def test_a_name_is_fit_for_a_terminal() -> None:
+    maker = Entry(obis=Obis.parse("1-0:96.50.1*1"), value=b"Q\x1b[2JN\x00C")
+    values = ValueList(server_id=b"\x01", entries=(maker,))
+    identity = await heard(render_file(render_content(values, 1))).identify()
+    assert identity == Identity(serial="01", maker="Q[2JNC")
 
 
 async def test_a_recorded_meter_with_two_tariffs_has_a_total(public_data: Path) -> None:

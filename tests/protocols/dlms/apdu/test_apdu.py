@@ -63,15 +63,8 @@ from quince.protocols.dlms.apdu.set import (
     SetRequest,
     SetResponse,
 )
-from quince.protocols.dlms.encoding.axdr import (
-    NULL,
-    Data,
-    Encoded,
-    Tag,
-    encode,
-    octet_string,
-    structure,
-)
+from quince.protocols.dlms.encoding.axdr import NULL, Data, Encoded, encode, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 REGISTER = Ref(3, Obis(1, 0, 1, 8, 0), 2)
 VALUE = Data(Tag.UINT32, 123_456)

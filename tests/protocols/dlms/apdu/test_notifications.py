@@ -8,8 +8,9 @@ from quince.model.errors import CodecError
 from quince.model.obis import Obis
 from quince.protocols.dlms.apdu.apdu import decode_apdu
 from quince.protocols.dlms.apdu.notification import DataNotification
-from quince.protocols.dlms.encoding.axdr import Data, Tag, decode, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, decode, octet_string, structure
 from quince.protocols.dlms.encoding.date_time import decode_date_time
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.links.hdlc_frame import FrameReader
 
 LIST = structure(octet_string(b"\x01\x00\x01\x07\x00\xff"), Data(Tag.UINT32, 1500))

@@ -14,8 +14,9 @@ from quince.protocols.dlms.cosem.clock import MeterTime
 from quince.protocols.dlms.cosem.names import ACTIVE_IMPORT
 from quince.protocols.dlms.cosem.profile import PROFILE_BUFFER
 from quince.protocols.dlms.cosem.selection import Range, range_access
-from quince.protocols.dlms.encoding.axdr import NULL, Data, Tag, array, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import NULL, Data, array, octet_string, structure
 from quince.protocols.dlms.encoding.date_time import encode_date_time
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.errors import (
     AccessRefusedError,
     AuthenticationError,

@@ -50,7 +50,8 @@ from quince.protocols.dlms.association.states import (
     ReplyList,
     ServerPush,
 )
-from quince.protocols.dlms.encoding.axdr import NULL, Data, Encoded, Tag, encode, octet_string
+from quince.protocols.dlms.encoding.axdr import NULL, Data, Encoded, encode, octet_string
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.errors import AccessRefusedError, ProtectionError, ServiceRefusedError
 from quince.protocols.dlms.security.credentials import NoSecurity
 

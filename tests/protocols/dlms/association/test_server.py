@@ -42,7 +42,8 @@ from quince.protocols.dlms.association.joining import TRANSFER_OCTETS_MAX
 from quince.protocols.dlms.association.server import ServerAssociation
 from quince.protocols.dlms.association.serving import Services
 from quince.protocols.dlms.association.states import Associated
-from quince.protocols.dlms.encoding.axdr import NULL, Data, Encoded, Tag, encode, octet_string
+from quince.protocols.dlms.encoding.axdr import NULL, Data, Encoded, encode, octet_string
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.security.credentials import NoSecurity
 
 REGISTER = Ref(3, Obis(1, 0, 1, 8, 0), 2)

@@ -12,7 +12,8 @@ from quince.protocols.dlms.apdu.access import AccessPart, AccessService
 from quince.protocols.dlms.apdu.initiate import SERVED, Conformance
 from quince.protocols.dlms.apdu.reference import Access, AccessResult, Ref
 from quince.protocols.dlms.association.states import Reply, ReplyList
-from quince.protocols.dlms.encoding.axdr import NULL, Data, Tag, octet_string
+from quince.protocols.dlms.encoding.axdr import NULL, Data, octet_string
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.errors import ServiceRefusedError
 
 FIRST, SECOND, ABSENT = (Ref(1, Obis(0, 0, 96, 1, e), 2) for e in range(3))

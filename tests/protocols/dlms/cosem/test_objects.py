@@ -27,15 +27,8 @@ from quince.protocols.dlms.cosem.push_setup import (
     read_push_objects,
 )
 from quince.protocols.dlms.cosem.register import UNIT_WH, Scale, scale_of
-from quince.protocols.dlms.encoding.axdr import (
-    NULL,
-    Data,
-    Tag,
-    array,
-    encode,
-    octet_string,
-    structure,
-)
+from quince.protocols.dlms.encoding.axdr import NULL, Data, array, encode, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 # -- registers ---------------------------------------------------------------------------------
 

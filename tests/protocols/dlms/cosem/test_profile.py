@@ -25,7 +25,8 @@ from quince.protocols.dlms.cosem.selection import (
     read_range,
 )
 from quince.protocols.dlms.cosem.status import is_status, quality_of_status
-from quince.protocols.dlms.encoding.axdr import Data, Tag, array, decode, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, array, decode, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 START = datetime(2025, 3, 3, 6, 0, tzinfo=UTC)
 COLUMNS = tuple(Column(ref=ref) for ref in (CLOCK_TIME, PROFILE_STATUS, ACTIVE_IMPORT))

@@ -16,13 +16,13 @@ from quince.protocols.dlms.encoding.axdr import (
     NULL,
     Data,
     Encoded,
-    Tag,
     array,
     encode,
     octet_string,
     structure,
 )
 from quince.protocols.dlms.encoding.date_time import encode_date_time
+from quince.protocols.dlms.encoding.tags import Tag
 
 START = datetime(2025, 3, 3, 6, 0, tzinfo=UTC)
 START_S = int(START.timestamp())

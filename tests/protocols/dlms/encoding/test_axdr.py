@@ -7,7 +7,6 @@ from quince.protocols.dlms.encoding.axdr import (
     OBJECTS_MAX,
     Data,
     Encoded,
-    Tag,
     array,
     compact_array,
     decode,
@@ -18,6 +17,7 @@ from quince.protocols.dlms.encoding.axdr import (
     structure,
 )
 from quince.protocols.dlms.encoding.reader import Reader
+from quince.protocols.dlms.encoding.tags import Tag
 
 
 def _integers(tag: Tag, bits: int, *, signed: bool) -> st.SearchStrategy[Data]:

@@ -7,7 +7,6 @@ from quince.model.errors import CodecError
 from quince.protocols.dlms.encoding.axdr import (
     NULL,
     Data,
-    Tag,
     array,
     compact_array,
     decode,
@@ -16,6 +15,7 @@ from quince.protocols.dlms.encoding.axdr import (
     structure,
 )
 from quince.protocols.dlms.encoding.columns import COLUMNS_MAX, Rows, decode_rows
+from quince.protocols.dlms.encoding.tags import Tag
 
 TIME = bytes.fromhex("07e90303010600000001680 0".replace(" ", ""))
 THREE_ROWS = [

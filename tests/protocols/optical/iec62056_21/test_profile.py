@@ -13,6 +13,7 @@ from quince.protocols.optical.iec62056_21.profile import (
     Section,
     active_import,
     active_import_registers,
+    begun_quarter,
     parse_profile,
     parse_range,
     render_profile,
@@ -129,6 +130,34 @@ def test_a_quarter_hour_lived_twice_because_the_clock_was_set_back_adds_up() -> 
     again = HEAD.replace("(00)", "(20)") + "(0.003)"
     profile = parse_profile(HEAD + "(0.020)\r\n" + again, EL_SALVADOR_MIN)
     assert active_import(profile) == {quarter(0): (23, Quality.CLOCK_ADJUSTED)}
+
+
+def test_an_hour_lived_twice_because_the_clock_was_set_back_adds_up_row_by_row() -> None:
+    twice = HEAD.replace("(00)", "(20)") + "(0.003)\r\n"
+    after = HEAD.replace("01001500", "01003000") + "(0.004)(0.005)"
+    profile = parse_profile(HEAD + "(0.020)(0.030)\r\n" + twice + after, EL_SALVADOR_MIN)
+    assert active_import(profile) == {
+        quarter(0): (23, Quality.CLOCK_ADJUSTED),
+        quarter(1): (34, Quality.CLOCK_ADJUSTED),
+        quarter(2): (5, Quality.GOOD),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "begun_utc"),
+    [
+        ("P.01(ERROR)", None),
+        (HEAD, None),
+        (HEAD + "(0.001)(0.002)", None),
+        (HEAD.replace("01001500", "01001501") + "(0.001)", quarter(1)),
+        (HEAD.replace("01001500", "01001501") + "(0.001)(0.002)", None),
+        (HEAD + "(0.001)\r\n" + HEAD.replace("01001500", "01002959"), None),
+    ],
+)
+def test_a_quarter_hour_is_begun_by_a_last_row_that_ends_inside_it(
+    text: str, begun_utc: datetime | None
+) -> None:
+    assert begun_quarter(parse_profile(text, EL_SALVADOR_MIN)) == begun_utc
 
 
 def test_a_part_the_meter_disowns_makes_the_quarter_hour_missing() -> None:

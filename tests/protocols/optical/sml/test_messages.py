@@ -121,6 +121,7 @@ def test_a_server_is_called_what_is_printed_on_it(server_id: str, name: str) -> 
         Entry(obis=ACTIVE_IMPORT_REGISTER, value=1, unit=27),
         Entry(obis=Obis(1, 0, 16, 7, 0), value=1, unit=UNIT_WH),
         Entry(obis=Obis(7, 0, 1, 8, 0), value=1, unit=UNIT_WH),
+        Entry(obis=Obis(1, 0, 1, 8, 0, 96), value=1, unit=UNIT_WH),  # of the last day
     ],
 )
 def test_what_is_no_current_energy_is_no_register(entry: Entry) -> None:

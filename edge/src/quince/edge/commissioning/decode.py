@@ -65,16 +65,31 @@ def read_octets(text: str) -> bytes:
     InvalidValueError if `text` is neither, or too long. A file of hexadecimal digits is read as
     such.
     """
-    path = Path(text)
-    if len(text) < 4096 and path.is_file():  # noqa: PLR2004 - no path is longer
-        if path.stat().st_size > OCTETS_MAX:
-            raise InvalidValueError("file", text, f"at most {OCTETS_MAX} octets")
-        content = path.read_bytes()
+    if _is_file(text):
+        content = _content(Path(text))
         return _from_digits(content.decode("latin-1")) or content
     octets = _from_digits(text)
     if not octets:
         raise InvalidValueError("frame", text[:40], "hexadecimal digits, or the name of a file")
     return octets
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except OSError:  # a frame of some length is too long for a name
+        return False
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(OCTETS_MAX + 1)
+    except OSError as error:
+        raise InvalidValueError("file", str(path), str(error)) from error
+    if len(content) > OCTETS_MAX:
+        raise InvalidValueError("file", str(path), f"at most {OCTETS_MAX} octets")
+    return content
 
 
 def _from_digits(text: str) -> bytes:

@@ -26,6 +26,7 @@ from quince.protocols.dlms.security.suite import Keys
 
 _FLAG = b"\x7e"
 _HDLC_FORMAT = 0xA0
+_PIECE_OCTETS = 4096  # as a line gives them: no link takes a whole capture at once
 _LLC = (b"\xe6\xe6\x00", b"\xe6\xe7\x00")
 _LLC_NAMES = {_LLC[0]: "command", _LLC[1]: "response"}
 _WRAPPER_VERSION = b"\x00\x01"
@@ -44,6 +45,8 @@ _ASSOCIATION = frozenset(bytes((tag,)) for tag in (acse.AARQ, acse.AARE, acse.RL
 _INITIATES = {b"\x01": initiate.decode_request, b"\x08": initiate.decode_response}
 _CIPHERED_INITIATES = (bytes((GLO_INITIATE_REQUEST,)), bytes((GLO_INITIATE_RESPONSE,)))
 _PROTECTIONS = {AUTHENTICATED: "authenticated", ENCRYPTED: "encrypted"}
+# One signs for the meter, another for whoever passes it on.
+SIGNATURES_MAX = 4
 _SUPERVISORY = {0x01: "RR: ready", 0x05: "RNR: not ready", 0x09: "REJ: send again"}
 
 
@@ -69,7 +72,9 @@ def is_wrapper(octets: bytes) -> bool:
 
 def explain_hdlc(octets: bytes, opener: Opener | None) -> Layer:
     """Explain every frame, and the APDU behind the last segment; CodecError if none is whole."""
-    frames = FrameReader().feed(octets)
+    reader = FrameReader()
+    pieces = (octets[i : i + _PIECE_OCTETS] for i in range(0, len(octets), _PIECE_OCTETS))
+    frames = [frame for piece in pieces for frame in reader.feed(piece)]
     if not frames:
         decode_frame(octets.strip(_FLAG))  # says what is wrong with it
         raise CodecError("no whole frame between two flags")
@@ -103,15 +108,17 @@ def explain_wrapper(octets: bytes, opener: Opener | None) -> Layer:
     return layers[0] if len(layers) == 1 else Layer(name="wrappers", inner=tuple(layers))
 
 
-def explain_apdu(octets: bytes, opener: Opener | None) -> Layer:
-    """Explain an APDU of any kind; CodecError if it is none."""
+def explain_apdu(octets: bytes, opener: Opener | None, signed: int = 0) -> Layer:
+    """Explain an APDU of any kind, inside `signed` signatures; CodecError if it is none."""
     if octets[:1] in _ASSOCIATION:
         return _association(octets, opener)
     if (envelope := decode_envelope(octets)) is not None:
         return _envelope(envelope, opener)
     if (signing := decode_signing(octets)) is not None:
+        if signed == SIGNATURES_MAX:
+            raise CodecError(f"more than {SIGNATURES_MAX} signatures around one another")
         layer = explain_value("general-signing, signature not checked", signing)
-        return _with(layer, explain_apdu(signing.content, opener))
+        return _with(layer, explain_apdu(signing.content, opener, signed + 1))
     apdu = decode_apdu(octets)
     return explain_value(class_words(apdu), apdu)
 

@@ -20,9 +20,14 @@ def render(layer: Layer) -> str:
 
 def _lines(layer: Layer, depth: int) -> Iterator[str]:
     indent = "  " * depth
-    yield indent + layer.name
+    yield indent + _printable(layer.name)
     width = max((len(label) for label, _text in layer.fields), default=0)
     for label, text in layer.fields:
-        yield f"{indent}  {label:<{width}}  {text}".rstrip()
+        yield f"{indent}  {label:<{width}}  {_printable(text)}".rstrip()
     for inner in layer.inner:
         yield from _lines(inner, depth + 1)
+
+
+def _printable(text: str) -> str:
+    """Return `text` with what would move a terminal's cursor, or change its mind, spelt out."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

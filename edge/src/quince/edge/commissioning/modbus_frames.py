@@ -4,6 +4,8 @@ The wire is pymodbus's. A frame does not say whether it asks or answers; it is w
 again, gives the same octets.
 """
 
+import struct
+
 from pymodbus.framer import FramerRTU
 from pymodbus.pdu import DecodePDU, ExceptionResponse, ModbusPDU
 from pymodbus.pdu.mei_message import ReadDeviceInformationResponse
@@ -89,7 +91,12 @@ def _explain(pdu: bytes) -> tuple[Layer, ...]:
 
 def _writes_again(decoded: ModbusPDU, pdu: bytes) -> bool:
     # The library counts the room of an identification while it writes, and so cannot write twice.
-    return isinstance(decoded, ReadDeviceInformationResponse) or decoded.encode() == pdu[1:]
+    if isinstance(decoded, ReadDeviceInformationResponse):
+        return True
+    try:
+        return decoded.encode() == pdu[1:]
+    except (ValueError, struct.error):  # it reads what it refuses to write
+        return False
 
 
 def _exception(decoded: ExceptionResponse) -> Layer:
@@ -101,7 +108,7 @@ def _exception(decoded: ExceptionResponse) -> Layer:
     )
 
 
-def _fields(role: str, decoded: ModbusPDU) -> "list[tuple[str, str]]":
+def _fields(role: str, decoded: ModbusPDU) -> list[tuple[str, str]]:
     fields = []
     if role == "request":
         fields += [("address", str(decoded.address)), ("count", str(decoded.count))]
@@ -110,6 +117,7 @@ def _fields(role: str, decoded: ModbusPDU) -> "list[tuple[str, str]]":
         fields.append(("registers", words))
     if decoded.bits:
         fields.append(("bits", "".join("1" if bit else "0" for bit in decoded.bits)))
-    for number, octets in getattr(decoded, "information", {}).items():
-        fields.append((f"object {number}", octets.decode("latin-1")))
+    for number, told in getattr(decoded, "information", {}).items():
+        texts = told if isinstance(told, list) else [told]  # of an object told more than once
+        fields += [(f"object {number}", octets.decode("latin-1")) for octets in texts]
     return fields

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
+from itertools import islice
 
 from quince.edge.commissioning.layer import Layer
 from quince.edge.commissioning.values import explain_value
 from quince.model.errors import CodecError
 from quince.protocols.optical.iec62056_21.datasets import parse_data_sets
 from quince.protocols.optical.iec62056_21.messages import (
+    LINE_BYTES_MAX,
     Acknowledge,
     Command,
     DataBlock,
@@ -23,12 +25,16 @@ from quince.protocols.optical.telegram import TelegramReader
 
 _SML_START = b"\x1b\x1b\x1b\x1b\x01\x01\x01\x01"
 _FIRSTS = b"/\x01\x02\x06\x15"  # sign-on and identification, SOH, STX, ACK, NAK
-# Where each message of a capture ends: at a line's end, or at the check behind its ETX or EOT.
+# Where each message of a capture ends: at a line's end, or at the check behind its ETX or EOT. What
+# another message begins in has no end: no octet is looked at again and again.
 _MESSAGE = re.compile(
-    rb"/[^\r\n]*\r?\n|\x06[^\r\n]{3}\r\n|[\x06\x15]|[\x01\x02][^\x03\x04]*[\x03\x04].", re.DOTALL
+    rb"/[^\r\n]{0,%d}\r?\n" % LINE_BYTES_MAX
+    + rb"|\x06[^\r\n]{3}\r\n|[\x06\x15]"
+    + rb"|\x01[^\x01\x03\x04]*[\x03\x04].|\x02[^\x01\x02\x03\x04]*[\x03\x04].",
+    re.DOTALL,
 )
-# An ETX behind its end would make it a read-out.
-_TELEGRAM = re.compile(rb"/[^(!]*\([^!]*!(?!\r\n\x03)")
+_TELEGRAM_BEGIN = re.compile(rb"/[^(!/]*\(")
+_READ_OUT_END = b"!\r\n\x03"  # the ETX makes it a read-out
 _SEVEN_BITS = 0x7F
 # By how they begin.
 _Kinds = dict[bytes, tuple[str, Callable[[bytes], object]]]
@@ -56,7 +62,14 @@ def is_sml(octets: bytes) -> bool:
 
 def is_telegram(octets: bytes) -> bool:
     """Whether `octets` hold a telegram of a P1 port or a mode D meter: begun by /, ended by !."""
-    return _TELEGRAM.search(octets) is not None
+    position = 0
+    while (begin := _TELEGRAM_BEGIN.search(octets, position)) is not None:
+        position = octets.find(b"!", begin.end())
+        if position < 0:
+            return False
+        if not octets.startswith(_READ_OUT_END, position):
+            return True
+    return False
 
 
 def is_iec62056_21(octets: bytes) -> bool:
@@ -99,7 +112,7 @@ def explain_iec62056_21(octets: bytes) -> Layer:
     """Explain every message of a capture, of either side; parity is taken off where it is on."""
     if any(octet > _SEVEN_BITS for octet in octets):
         octets = check_parity(octets)
-    found = [match[0] for match in _MESSAGE.finditer(octets)][:FRAMES_MAX]
+    found = [match[0] for match in islice(_MESSAGE.finditer(octets), FRAMES_MAX)]
     if not found:
         raise CodecError("no whole message")
     return _all([_message(one) for one in found], "IEC 62056-21")

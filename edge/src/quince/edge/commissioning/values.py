@@ -11,8 +11,9 @@ from quince.edge.commissioning.layer import Layer
 from quince.model.errors import CodecError
 from quince.model.obis import Obis
 from quince.protocols.dlms.apdu.reference import Ref
-from quince.protocols.dlms.encoding.axdr import Data, Encoded, Tag
+from quince.protocols.dlms.encoding.axdr import Data, Encoded
 from quince.protocols.dlms.encoding.date_time import DATE_TIME_OCTETS, decode_date_time
+from quince.protocols.dlms.encoding.tags import Tag
 
 # A profile of a month has thousands of rows; the first ones show what they are.
 ITEMS_MAX = 32

@@ -14,7 +14,8 @@ from quince.model.obis import Obis
 from quince.protocols.dlms.apdu.apdu import decode_apdu
 from quince.protocols.dlms.apdu.notification import DataNotification, EventNotification
 from quince.protocols.dlms.cosem.names import LAST_GASP, POWER_UP
-from quince.protocols.dlms.encoding.axdr import Data, Tag
+from quince.protocols.dlms.encoding.axdr import Data
+from quince.protocols.dlms.encoding.tags import Tag
 
 _KINDS = {LAST_GASP: EventKind.LAST_GASP, POWER_UP: EventKind.POWER_UP}
 # By the name of the push setup: which bit of the alarm register behind it says what.

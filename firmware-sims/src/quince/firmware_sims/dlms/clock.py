@@ -24,8 +24,9 @@ from quince.protocols.dlms.cosem.clock import (
     MeterTime,
 )
 from quince.protocols.dlms.cosem.names import CLOCK, ClassId
-from quince.protocols.dlms.encoding.axdr import Data, Tag, octet_string
+from quince.protocols.dlms.encoding.axdr import Data, octet_string
 from quince.protocols.dlms.encoding.date_time import encode_date_time
+from quince.protocols.dlms.encoding.tags import Tag
 
 _MILLION = 1_000_000
 _MICROSECOND = timedelta(microseconds=1)

@@ -12,7 +12,8 @@ from quince.model.clock import Clock
 from quince.protocols.dlms.cosem.clock import CLOCK_TIME
 from quince.protocols.dlms.cosem.names import EVENT_CODE, EVENT_LOG
 from quince.protocols.dlms.cosem.profile import Column
-from quince.protocols.dlms.encoding.axdr import Data, Tag, encode, octet_string
+from quince.protocols.dlms.encoding.axdr import Data, encode, octet_string
+from quince.protocols.dlms.encoding.tags import Tag
 
 _ENTRIES_MAX = 200
 

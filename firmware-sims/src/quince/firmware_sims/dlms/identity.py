@@ -21,7 +21,8 @@ from quince.protocols.dlms.cosem.push_setup import (
     encode_push_objects,
 )
 from quince.protocols.dlms.cosem.sap import encode_sap_list
-from quince.protocols.dlms.encoding.axdr import Data, Tag, Value, octet_string
+from quince.protocols.dlms.encoding.axdr import Data, Value, octet_string
+from quince.protocols.dlms.encoding.tags import Tag
 
 MAKER = b"QNC"
 _MANAGEMENT_SAP = 1

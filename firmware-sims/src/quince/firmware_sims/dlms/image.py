@@ -12,7 +12,8 @@ from quince.model.clock import Clock
 from quince.protocols.dlms.apdu.reference import AccessResult
 from quince.protocols.dlms.cosem.image import IMAGE_OCTETS_MAX, TransferStatus
 from quince.protocols.dlms.cosem.names import IMAGE_TRANSFER, ClassId
-from quince.protocols.dlms.encoding.axdr import Data, Tag, array, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, array, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 _CHECK_OCTETS = 4
 _IDENTIFIER_OCTETS_MAX = 64

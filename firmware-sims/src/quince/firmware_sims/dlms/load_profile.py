@@ -28,7 +28,8 @@ from quince.protocols.dlms.cosem.status import (
     STATUS_DAYLIGHT_SAVING,
     STATUS_POWER_DOWN,
 )
-from quince.protocols.dlms.encoding.axdr import Data, Tag, encode, octet_string
+from quince.protocols.dlms.encoding.axdr import Data, encode, octet_string
+from quince.protocols.dlms.encoding.tags import Tag
 
 _DAYS_MAX = 400
 

@@ -18,8 +18,9 @@ from quince.protocols.dlms.cosem.clock import CLOCK_TIME, MeterTime
 from quince.protocols.dlms.cosem.names import ClassId
 from quince.protocols.dlms.cosem.profile import Column, SortMethod
 from quince.protocols.dlms.cosem.selection import BY_ENTRY, BY_RANGE, read_entries, read_range
-from quince.protocols.dlms.encoding.axdr import Data, Encoded, Tag, array
+from quince.protocols.dlms.encoding.axdr import Data, Encoded, array
 from quince.protocols.dlms.encoding.reader import encode_length, sized
+from quince.protocols.dlms.encoding.tags import Tag
 
 _NULL_CELL = bytes((Tag.NULL,))
 _NO_DEVIATION = b"\x80\x00"

@@ -12,7 +12,8 @@ from quince.model.interval import STEP, floor_boundary
 from quince.model.obis import Obis, interval_channel, register_channel
 from quince.protocols.dlms.cosem.names import ClassId
 from quince.protocols.dlms.cosem.register import UNIT_VARH, UNIT_WH, Scale
-from quince.protocols.dlms.encoding.axdr import Data, Tag
+from quince.protocols.dlms.encoding.axdr import Data
+from quince.protocols.dlms.encoding.tags import Tag
 
 _REGISTER_VALUES = 2**32  # a double-long-unsigned register rolls over, as real ones do
 _ACTIVE_C = (1, 2)

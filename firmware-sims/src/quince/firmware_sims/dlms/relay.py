@@ -15,7 +15,8 @@ from quince.protocols.dlms.cosem.limiter import (
     Limit,
 )
 from quince.protocols.dlms.cosem.names import DISCONNECT_CONTROL, LIMITER, ClassId
-from quince.protocols.dlms.encoding.axdr import Data, Tag
+from quince.protocols.dlms.encoding.axdr import Data
+from quince.protocols.dlms.encoding.tags import Tag
 
 # A house connection of 3 × 25 A, and two minutes of patience.
 _LIMIT = Limit(power_w=17_250, over_s=120)

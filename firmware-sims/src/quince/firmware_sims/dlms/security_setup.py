@@ -9,7 +9,8 @@ from quince.model.errors import InvalidValueError
 from quince.protocols.dlms.apdu.reference import AccessResult
 from quince.protocols.dlms.cosem.names import SECURITY_SETUP, ClassId
 from quince.protocols.dlms.cosem.security_setup import KeyId, read_key_transfer
-from quince.protocols.dlms.encoding.axdr import Data, Tag, octet_string
+from quince.protocols.dlms.encoding.axdr import Data, octet_string
+from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.errors import ProtectionError
 from quince.protocols.dlms.security.counters import MemoryCounters
 from quince.protocols.dlms.security.credentials import (

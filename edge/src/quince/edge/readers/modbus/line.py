@@ -126,10 +126,9 @@ async def open_port(line: ModbusLine, gap_s: float) -> AsyncIterator[PymodbusPor
         client = _serial_client(settings)
     else:
         client = _network_client(line)
-    late_s = REPLY_S_MAX if line.scheme.startswith("modbus+rtu") else 0.0
     try:
         await _connect(client, line.url)
-        yield PymodbusPort(client, line.device_id, gap_s=gap_s, late_s=late_s)
+        yield PymodbusPort(client, line.device_id, gap_s=gap_s, late_s=REPLY_S_MAX)
     finally:
         client.close()
 

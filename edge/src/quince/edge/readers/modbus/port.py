@@ -1,7 +1,8 @@
 """One device on a Modbus line: blocks of registers asked for, with silences and retries kept.
 
-Law: no answer is taken for another's. RTU frames do not say which question they answer, so that
-after a question nobody answered in time the line is left alone until late answers are over.
+Law: no answer is taken for another's. RTU frames do not say which question they answer, and over
+TCP an answer may leave its transaction 0, which pymodbus lets pass. So after a question nobody
+answered in time the line is left alone until late answers are over.
 """
 
 import asyncio
@@ -55,7 +56,7 @@ class PymodbusPort:
         """Take a connected client without retries of its own.
 
         `gap_s` is the silence before each request; `late_s` how long an answer may still come
-        that nobody waits for any more, 0 where answers name their questions.
+        that nobody waits for any more.
         """
         self._client = client
         self._device_id = device_id
@@ -92,7 +93,7 @@ class PymodbusPort:
         if not isinstance(reply, ReadDeviceInformationResponse):
             raise RemoteProtocolError(f"device identification answered by {type(reply).__name__}")
         return {
-            number: octets[:_TEXT_CHARACTERS_MAX].decode("ascii", errors="replace")
+            number: _shown(octets)
             for number, octets in reply.information.items()
             if isinstance(octets, bytes)
         }
@@ -112,6 +113,12 @@ class PymodbusPort:
             finally:
                 self._free_s = loop.time() + self._gap_s
         raise ReadTimeoutError(f"{what}: no answer to {ATTEMPTS_MAX} requests")
+
+
+def _shown(octets: bytes) -> str:
+    """Return the printable ASCII of a text: a terminal is to show it."""
+    text = octets[:_TEXT_CHARACTERS_MAX].decode("ascii", errors="ignore")
+    return "".join(filter(str.isprintable, text))
 
 
 def _accepted(reply: ModbusPDU, what: str) -> ModbusPDU:

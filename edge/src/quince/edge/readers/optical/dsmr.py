@@ -48,10 +48,9 @@ class DsmrReader(ReadOnly):
     async def identify(self) -> Identity:
         """Return maker and model of the identification, and the equipment's number."""
         telegram = await self._hear()
+        name = "".join(filter(str.isprintable, telegram.identification))
         return Identity(
-            serial=objects.equipment_id(telegram),
-            maker=telegram.identification[:3].upper(),
-            model="".join(filter(str.isprintable, telegram.identification[3:])),
+            serial=objects.equipment_id(telegram), maker=name[:3].upper(), model=name[3:]
         )
 
     async def clock(self) -> datetime:

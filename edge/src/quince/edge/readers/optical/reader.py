@@ -36,6 +36,7 @@ from quince.protocols.optical.iec62056_21.profile import (
     Section,
     active_import,
     active_import_registers,
+    begun_quarter,
     parse_profile,
     render_range,
 )
@@ -149,22 +150,28 @@ class OpticalReader(ReadOnly):
         argument = render_range(from_utc, to_utc, self._utc_offset_min)
         text = await self._session.read_profile(ADDRESS, argument)
         sections = parse_profile(text, self._utc_offset_min)
-        # A late answer to a question asked twice would pass for this range, and leave it empty.
-        if any(not from_utc <= section.first_end_utc <= to_utc for section in sections):
+        # A range tells minutes apart, and no seconds.
+        ends = (section.first_end_utc.replace(second=0) for section in sections)
+        if any(not from_utc <= end_utc <= to_utc for end_utc in ends):
             raise RemoteProtocolError(f"{ADDRESS}({argument}) is answered by another range")
         return sections
 
     async def _value(self, address: str) -> DataSet:
         """Return one data set; some meters answer with the value alone."""
         data_sets = parse_data_sets(await self._session.read(address))
-        if len(data_sets) != 1 or data_sets[0].values[0].is_error:
-            raise RemoteProtocolError(f"{address} is answered by {data_sets}")
+        is_one = len(data_sets) == 1 and _short(data_sets[0]) in ("", address)
+        if not is_one or data_sets[0].values[0].is_error:
+            raise RemoteProtocolError(f"{address} is answered by {data_sets!r:.200}")
         return DataSet(address, data_sets[0].values)
 
     def _piece(
         self, sections: list[Section], start_utc: datetime, end_utc: datetime
     ) -> ProfilePiece:
         recorded, registers = active_import(sections), active_import_registers(sections)
+        begun_utc = begun_quarter(sections)
+        # A period later the meter has written the rest, or there is none: its supply was off.
+        if begun_utc is not None and self._clock.now_utc() < begun_utc + 2 * STEP:
+            del recorded[begun_utc]
         starts = [start_utc + i * STEP for i in range((end_utc - start_utc) // STEP)]
         slots = [recorded.get(start, (None, Quality.MISSING)) for start in starts]
         series = IntervalSeries(
@@ -190,12 +197,14 @@ class OpticalReader(ReadOnly):
 def _text_of(data_sets: Iterable[DataSet], addresses: Sequence[str]) -> str:
     """Return the first value at one of `addresses`, whatever medium stands before them."""
     found = (
-        one.values[0].text
-        for address in addresses
-        for one in data_sets
-        if one.address.rpartition(":")[2].removesuffix("*255") == address
+        one.values[0].text for address in addresses for one in data_sets if _short(one) == address
     )
     return next(found, "")
+
+
+def _short(data_set: DataSet) -> str:
+    """Return a data set's address without the medium before it, and the 255 behind."""
+    return data_set.address.rpartition(":")[2].removesuffix("*255")
 
 
 @asynccontextmanager
@@ -211,6 +220,8 @@ async def open_optical(
     try:
         yield OpticalReader(session, meter_id=meter_id, utc_offset_min=utc_offset_min, clock=clock)
     finally:
-        with suppress(TransportError):
-            await session.leave()
-        await transport.aclose()
+        try:
+            with suppress(TransportError):
+                await session.leave()
+        finally:  # whoever is cancelled while leaving gives the port back too
+            await transport.aclose()

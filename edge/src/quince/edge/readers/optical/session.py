@@ -78,6 +78,7 @@ class Session:
         self._dialect = dialect or Dialect()
         self._client = Client()
         self._reaction_s = REACTION_S_MIN
+        self._asked_again = False
 
     async def read_out(self) -> tuple[Identification, str]:
         """Return who the meter is, and the text of a whole read-out."""
@@ -89,13 +90,13 @@ class Session:
 
     async def read(self, address: str, argument: str = "") -> str:
         """Return what programming mode answers about one address."""
-        await self.enter()
+        await self._be_ready()
         await self._say(self._client.read(address, argument, self._dialect.read))
         return (await self._hear(Block)).text
 
     async def read_profile(self, address: str, argument: str) -> str:
         """Return what programming mode answers about a stretch of the load profile."""
-        await self.enter()
+        await self._be_ready()
         await self._say(self._client.read(address, argument, self._dialect.profile))
         return (await self._hear(Block)).text
 
@@ -112,13 +113,14 @@ class Session:
         await self._say(self._client.select(Mode.PROGRAMMING))
         await self._transport.set_line(identification.baud)
         await self._hear(Challenge)
+        self._asked_again = False
         if self._password is not None:
             await self._say(self._client.unlock(self._password, self._dialect.unlock))
             await self._hear(Unlocked)
 
     async def write(self, address: str, value: str) -> None:
         """Set the value of one address; RemoteProtocolError if the meter does not take it."""
-        await self.enter()
+        await self._be_ready()
         await self._say(self._client.write(address, value, self._dialect.write))
         await self._hear(Written)
 
@@ -147,6 +149,23 @@ class Session:
             await asyncio.sleep(REACTION_S_MIN)
 
     # --- steps ----------------------------------------------------------------------------
+
+    async def _be_ready(self) -> None:
+        """Enter, and let pass what else comes for a question that was asked again.
+
+        A slow meter answers twice, and its second answer would be taken for the next question's.
+        """
+        await self.enter()
+        if not self._asked_again:
+            return
+        try:
+            async with asyncio.timeout(EXCHANGE_S_MAX):
+                while True:
+                    await self._transport.read(_PAUSE_S_MAX)
+        except ReadTimeoutError:
+            self._asked_again = False
+        except TimeoutError as error:
+            raise ReadTimeoutError(f"no silence in {EXCHANGE_S_MAX} s") from error
 
     async def _sign_on(self) -> Identification:
         try:
@@ -197,11 +216,11 @@ class Session:
                     if event is None:
                         await self._listen()
                     elif isinstance(event, Damaged | NotUnderstood):
-                        await self._say(self._client.retry(event))
+                        await self._ask_again(event)
                     elif isinstance(event, Part):
                         await self._say(self._client.go_on())
                     else:
-                        raise RemoteProtocolError(f"expected {kind.__name__}, not {event}")
+                        raise RemoteProtocolError(f"expected {kind.__name__}, not {event!r:.200}")
         except TimeoutError as error:
             raise ReadTimeoutError(f"no end in {EXCHANGE_S_MAX} s") from error
         return event
@@ -210,7 +229,11 @@ class Session:
         try:
             self._client.receive_data(await self._transport.read(_PAUSE_S_MAX))
         except ReadTimeoutError:
-            await self._say(self._client.retry())
+            await self._ask_again()
+
+    async def _ask_again(self, event: Damaged | NotUnderstood | None = None) -> None:
+        self._asked_again = True
+        await self._say(self._client.retry(event))
 
     async def _hear_consent(self) -> None:
         try:

@@ -88,9 +88,8 @@ class SmlReader(ReadOnly):
 
 def _text_of(values: ValueList, names: tuple[Obis, ...]) -> str:
     found = (one.value for one in values.entries if one.obis in names)
-    return next(
-        (octets.decode("ascii", "replace") for octets in found if isinstance(octets, bytes)), ""
-    )
+    octets = next((value for value in found if isinstance(value, bytes)), b"")
+    return "".join(filter(str.isprintable, octets.decode("ascii", "replace")))
 
 
 @asynccontextmanager

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from quince.model.errors import CodecError
 from quince.protocols.dlms.apdu.invocation import LongInvoked, read_long_invoke_id
 from quince.protocols.dlms.apdu.reference import Ref, read_ref
-from quince.protocols.dlms.encoding.axdr import Data, Tag, encode, read_data
+from quince.protocols.dlms.encoding.axdr import Data, encode, read_data
 from quince.protocols.dlms.encoding.date_time import DATE_TIME_OCTETS
 from quince.protocols.dlms.encoding.reader import Reader, sized
+from quince.protocols.dlms.encoding.tags import Tag
 
 DATA_NOTIFICATION = 0x0F
 EVENT_NOTIFICATION = 0xC2

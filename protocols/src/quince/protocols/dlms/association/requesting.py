@@ -29,7 +29,8 @@ from quince.protocols.dlms.association.exchanges import (
     GetExchange,
     SetExchange,
 )
-from quince.protocols.dlms.encoding.axdr import NULL, Data, Tag
+from quince.protocols.dlms.encoding.axdr import NULL, Data
+from quince.protocols.dlms.encoding.tags import Tag
 
 _Item = TypeVar("_Item")
 # Tag, kind, invoke id and the count of a list.

@@ -24,7 +24,8 @@ from quince.protocols.dlms.association.objects import ObjectModel, set_selected
 from quince.protocols.dlms.association.serving_action import ActionService
 from quince.protocols.dlms.association.serving_get import GetService
 from quince.protocols.dlms.association.serving_set import SetService
-from quince.protocols.dlms.encoding.axdr import NULL, Data, Tag, Value
+from quince.protocols.dlms.encoding.axdr import NULL, Data, Value
+from quince.protocols.dlms.encoding.tags import Tag
 
 
 class Services:

@@ -28,8 +28,9 @@ from quince.protocols.dlms.apdu.reference import (
 )
 from quince.protocols.dlms.association.joining import Cutting, Joining
 from quince.protocols.dlms.association.objects import ObjectModel
-from quince.protocols.dlms.encoding.axdr import Data, Encoded, Tag, decode, encode
+from quince.protocols.dlms.encoding.axdr import Data, Encoded, decode, encode
 from quince.protocols.dlms.encoding.reader import Reader
+from quince.protocols.dlms.encoding.tags import Tag
 
 # Tag, kind, invoke id; and around data in one piece the result, its presence and its choice.
 _HEAD_OCTETS = 3

@@ -12,14 +12,8 @@ from quince.model.errors import CodecError
 from quince.model.obis import Obis
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.names import ASSOCIATION, ClassId, read_name
-from quince.protocols.dlms.encoding.axdr import (
-    NULL,
-    Data,
-    Tag,
-    array,
-    octet_string,
-    structure,
-)
+from quince.protocols.dlms.encoding.axdr import NULL, Data, array, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 OBJECT_LIST = Ref(ClassId.ASSOCIATION, ASSOCIATION, 2)
 # Meters have two or three hundred objects; ten times that is nonsense.

@@ -8,7 +8,8 @@ from enum import IntEnum
 
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.names import DISCONNECT_CONTROL, ClassId, read_enum
-from quince.protocols.dlms.encoding.axdr import Data, Tag
+from quince.protocols.dlms.encoding.axdr import Data
+from quince.protocols.dlms.encoding.tags import Tag
 
 OUTPUT_STATE = Ref(ClassId.DISCONNECT_CONTROL, DISCONNECT_CONTROL, 2)
 CONTROL_STATE = Ref(ClassId.DISCONNECT_CONTROL, DISCONNECT_CONTROL, 3)

@@ -13,7 +13,8 @@ from quince.model.errors import CodecError, InvalidValueError
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.disconnect import NOTHING
 from quince.protocols.dlms.cosem.names import IMAGE_TRANSFER, ClassId, read_enum
-from quince.protocols.dlms.encoding.axdr import Data, Tag, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 
 def _ref(index: int) -> Ref:

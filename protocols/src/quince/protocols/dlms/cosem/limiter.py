@@ -11,7 +11,8 @@ from typing import Self
 from quince.model.errors import InvalidValueError
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.names import LIMITER, ClassId
-from quince.protocols.dlms.encoding.axdr import Data, Tag
+from quince.protocols.dlms.encoding.axdr import Data
+from quince.protocols.dlms.encoding.tags import Tag
 
 THRESHOLD_ACTIVE = Ref(ClassId.LIMITER, LIMITER, 3)
 THRESHOLD_NORMAL = Ref(ClassId.LIMITER, LIMITER, 4)

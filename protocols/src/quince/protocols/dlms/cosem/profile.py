@@ -12,7 +12,8 @@ from quince.model.errors import CodecError, InvalidValueError
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.clock import CLOCK_TIME
 from quince.protocols.dlms.cosem.names import LOAD_PROFILE, ClassId, read_enum, read_ref
-from quince.protocols.dlms.encoding.axdr import Data, Tag, array, encode, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, array, encode, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 PROFILE_BUFFER = Ref(ClassId.PROFILE, LOAD_PROFILE, 2)
 PROFILE_COLUMNS = Ref(ClassId.PROFILE, LOAD_PROFILE, 3)

@@ -12,7 +12,8 @@ from typing import Self
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.names import PUSH_SETUP, ClassId, read_enum
 from quince.protocols.dlms.cosem.profile import Column, read_columns
-from quince.protocols.dlms.encoding.axdr import Data, Tag, array, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, array, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 PUSH_OBJECTS = Ref(ClassId.PUSH_SETUP, PUSH_SETUP, 2)
 PUSH_DESTINATION = Ref(ClassId.PUSH_SETUP, PUSH_SETUP, 3)

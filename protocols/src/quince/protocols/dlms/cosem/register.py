@@ -11,7 +11,8 @@ from typing import Self
 from quince.model.errors import CodecError, InvalidValueError
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.names import ACTIVE_IMPORT, ClassId
-from quince.protocols.dlms.encoding.axdr import Data, Tag, structure
+from quince.protocols.dlms.encoding.axdr import Data, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 UNIT_W, UNIT_WH, UNIT_VARH = 27, 30, 32
 # What meters of energy measure in. Source: Blue Book, table of physical units, from memory.

@@ -15,15 +15,8 @@ from quince.model.quality import Quality
 from quince.protocols.dlms.cosem.clock import MeterTime
 from quince.protocols.dlms.cosem.profile import Layout, SortMethod
 from quince.protocols.dlms.encoding import columns
-from quince.protocols.dlms.encoding.axdr import (
-    NUMBER_FORMATS,
-    STRINGS,
-    TIME_OCTETS,
-    Data,
-    Encoded,
-    Tag,
-    Value,
-)
+from quince.protocols.dlms.encoding.axdr import Data, Encoded, Value
+from quince.protocols.dlms.encoding.tags import NUMBER_FORMATS, STRINGS, TIME_OCTETS, Tag
 
 Plain = bool | int | float | bytes | tuple[bool, ...] | tuple[Data, ...] | None
 _INTEGERS = {int, NoneType}

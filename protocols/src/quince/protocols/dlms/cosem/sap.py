@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from quince.model.errors import CodecError
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.names import SAP_ASSIGNMENT, ClassId
-from quince.protocols.dlms.encoding.axdr import Data, Tag, array, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, array, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 SAP_LIST = Ref(ClassId.SAP_ASSIGNMENT, SAP_ASSIGNMENT, 2)
 # A meter with its gas, water and heat meters has a handful.

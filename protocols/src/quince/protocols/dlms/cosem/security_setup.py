@@ -10,7 +10,8 @@ from enum import IntEnum
 from quince.model.errors import CodecError
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.names import SECURITY_SETUP, ClassId, read_enum
-from quince.protocols.dlms.encoding.axdr import Data, Tag, array, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, array, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 
 def _ref(index: int) -> Ref:

@@ -11,7 +11,8 @@ from quince.model.errors import CodecError
 from quince.protocols.dlms.apdu.reference import Access
 from quince.protocols.dlms.cosem.clock import CLOCK_TIME, MeterTime
 from quince.protocols.dlms.cosem.profile import Column, read_column, read_columns
-from quince.protocols.dlms.encoding.axdr import Data, Tag, array, octet_string, structure
+from quince.protocols.dlms.encoding.axdr import Data, array, octet_string, structure
+from quince.protocols.dlms.encoding.tags import Tag
 
 BY_RANGE, BY_ENTRY = 1, 2
 _ENTRY_MAX, _COLUMN_MAX = 2**32 - 1, 2**16 - 1

@@ -8,78 +8,16 @@ and can fill it with nothing.
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import cast
 
 from quince.model.errors import CodecError, InvalidValueError
 from quince.protocols.dlms.encoding.reader import Reader, encode_length, sized
+from quince.protocols.dlms.encoding.tags import NUMBER_FORMATS, STRINGS, TIME_OCTETS, Tag
 
 # Real objects nest four or five deep; the rest of the room is for the unforeseen.
 DEPTH_MAX = 16
 # 13,000 rows of four columns: more than four months of quarter-hours in one answer.
 OBJECTS_MAX = 65_536
-
-
-class Tag(IntEnum):
-    """The types of COSEM data, by their tag octet."""
-
-    NULL = 0
-    ARRAY = 1
-    STRUCTURE = 2
-    BOOLEAN = 3
-    BIT_STRING = 4
-    INT32 = 5
-    UINT32 = 6
-    OCTET_STRING = 9
-    VISIBLE_STRING = 10
-    UTF8_STRING = 12
-    BCD = 13
-    INT8 = 15
-    INT16 = 16
-    UINT8 = 17
-    UINT16 = 18
-    COMPACT_ARRAY = 19
-    INT64 = 20
-    UINT64 = 21
-    ENUM = 22
-    FLOAT32 = 23
-    FLOAT64 = 24
-    DATE_TIME = 25
-    DATE = 26
-    TIME = 27
-    DELTA_INT8 = 28
-    DELTA_INT16 = 29
-    DELTA_INT32 = 30
-    DELTA_UINT8 = 31
-    DELTA_UINT16 = 32
-    DELTA_UINT32 = 33
-    DONT_CARE = 255
-
-
-# The struct letter of each number; all are big-endian.
-NUMBER_FORMATS = {
-    Tag.INT32: "i",
-    Tag.UINT32: "I",
-    Tag.BCD: "B",
-    Tag.INT8: "b",
-    Tag.INT16: "h",
-    Tag.UINT8: "B",
-    Tag.UINT16: "H",
-    Tag.INT64: "q",
-    Tag.UINT64: "Q",
-    Tag.ENUM: "B",
-    Tag.FLOAT32: "f",
-    Tag.FLOAT64: "d",
-    Tag.DELTA_INT8: "b",
-    Tag.DELTA_INT16: "h",
-    Tag.DELTA_INT32: "i",
-    Tag.DELTA_UINT8: "B",
-    Tag.DELTA_UINT16: "H",
-    Tag.DELTA_UINT32: "I",
-}
-STRINGS = frozenset({Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING})
-TIME_OCTETS = {Tag.DATE_TIME: 12, Tag.DATE: 5, Tag.TIME: 4}
-EMPTY = frozenset({Tag.NULL, Tag.DONT_CARE})
 _LISTS = frozenset({Tag.ARRAY, Tag.STRUCTURE})
 _ITEM_LISTS = _LISTS | {Tag.COMPACT_ARRAY}
 

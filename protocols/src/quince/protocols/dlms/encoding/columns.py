@@ -9,15 +9,9 @@ import struct
 from dataclasses import dataclass
 
 from quince.model.errors import CodecError
-from quince.protocols.dlms.encoding.axdr import (
-    EMPTY,
-    NUMBER_FORMATS,
-    STRINGS,
-    TIME_OCTETS,
-    Data,
-    Tag,
-)
+from quince.protocols.dlms.encoding.axdr import Data
 from quince.protocols.dlms.encoding.reader import Reader
+from quince.protocols.dlms.encoding.tags import EMPTY, NUMBER_FORMATS, STRINGS, TIME_OCTETS, Tag
 
 # A captured object each; real profiles have a dozen, and each costs a slice per octet.
 COLUMNS_MAX = 256

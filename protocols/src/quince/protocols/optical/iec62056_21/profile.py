@@ -144,19 +144,36 @@ def active_import(sections: Iterable[Section]) -> dict[datetime, tuple[int | Non
     them. CodecError if it was not, if the period is not 15 minutes, or the column is not there.
     """
     found: dict[datetime, tuple[int | None, Quality]] = {}
-    ends: set[datetime] = set()
+    lived: set[datetime] = set()  # the ends of rows before the clock was last set
+    ends: set[datetime] = set()  # and since then
     for section in sections:
         column = _column(section, _INTERVAL)
         if column is None or section.period_min * 60 != STEP_S:
             raise CodecError("no column 1.29 (active import per period) of 15 minutes")
+        if section.status & Status.CLOCK_SET:
+            lived |= ends
+            ends = set()
         flags = _quality(section.status)
         for end_utc, value_wh in _column_values(section, column):
-            if end_utc in ends and not section.status & Status.CLOCK_SET:
+            if end_utc in ends:
                 raise CodecError(f"two rows end at {end_utc.isoformat()}")
             ends.add(end_utc)
-            start_utc = floor_boundary(end_utc - timedelta(seconds=1))
-            found[start_utc] = _merge(found.get(start_utc), value_wh, flags)
+            again = Quality.CLOCK_ADJUSTED if end_utc in lived else Quality.GOOD
+            start_utc = _quarter_of(end_utc)
+            found[start_utc] = _merge(found.get(start_utc), value_wh, flags | again)
     return found
+
+
+def begun_quarter(sections: Sequence[Section]) -> datetime | None:
+    """Return the start of the quarter-hour the last row ends inside of, None if it ends one.
+
+    Such a row is a part: the meter may yet write the rest of its quarter-hour.
+    """
+    last = next((section for section in reversed(sections) if section.rows), None)
+    if last is None:
+        return None
+    end_utc = _row_ends(last)[-1]
+    return None if end_utc == floor_boundary(end_utc) else _quarter_of(end_utc)
 
 
 def active_import_registers(sections: Iterable[Section]) -> dict[datetime, int]:
@@ -208,10 +225,20 @@ def _column(section: Section, address: re.Pattern[str]) -> int | None:
 
 
 def _column_values(section: Section, column: int) -> Iterator[tuple[datetime, int]]:
-    end_utc, unit = section.first_end_utc, section.channels[column].unit
-    for row in section.rows:
+    unit = section.channels[column].unit
+    for end_utc, row in zip(_row_ends(section), section.rows, strict=True):
         yield end_utc, energy(Value(row[column], unit))
-        end_utc = floor_boundary(end_utc) + STEP
+
+
+def _row_ends(section: Section) -> list[datetime]:
+    """Return when each row ends: the first as the section says, the others on the border."""
+    border_utc = floor_boundary(section.first_end_utc)
+    later = (border_utc + i * STEP for i in range(1, len(section.rows)))
+    return [section.first_end_utc, *later][: len(section.rows)]
+
+
+def _quarter_of(end_utc: datetime) -> datetime:
+    return floor_boundary(end_utc - timedelta(seconds=1))
 
 
 def _merge(

@@ -20,7 +20,7 @@ from quince.protocols.optical.sml.fields import Field, parse_fields
 _OPEN, _CLOSE, _LIST = 0x0101, 0x0201, 0x0701
 _NAME_OCTETS = 6
 _SCALER_MAX = 127
-_CUMULATIVE_D = 8
+_CUMULATIVE_D, _CURRENT_F = 8, 255
 _REGISTER_MAX = 2**63 - 1  # what every store behind this holds
 # Units of the Blue Book's table: 30 Wh, 32 varh.
 UNIT_WH, UNIT_VARH = 30, 32
@@ -58,12 +58,13 @@ def parse_lists(content: bytes) -> list[ValueList]:
 def cumulative_registers(entries: Iterable[Entry]) -> dict[Obis, int]:
     """Return the current energy registers, in the whole Wh or varh they have gone through.
 
-    CodecError for one that no meter lives long enough to show.
+    What ends in anything but *255 is of another time: makers keep there what a day, a week or a
+    month took. CodecError for one that no meter lives long enough to show.
     """
     registers = {
         entry.obis: whole_units(entry.value, entry.scaler)
         for entry in entries
-        if entry.obis.a == 1 and entry.obis.d == _CUMULATIVE_D
+        if entry.obis.a == 1 and entry.obis.d == _CUMULATIVE_D and entry.obis.f == _CURRENT_F
         if entry.unit in (UNIT_WH, UNIT_VARH)
         if isinstance(entry.value, int) and not isinstance(entry.value, bool) and entry.value >= 0
     }
