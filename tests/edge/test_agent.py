@@ -221,6 +221,20 @@ def test_a_sample_that_comes_too_late_makes_no_interval(outbox, live):
     assert starts(outbox, Lane.LIVE) == []
 
 
+class SlowClockMeter(FakeMeter):
+    """Stamps its registers with a clock that is three seconds slow."""
+
+    async def registers(self):
+        (reading,) = await super().registers()
+        return [replace(reading, at_utc=reading.at_utc - timedelta(seconds=3))]
+
+
+def test_a_meter_with_a_slow_clock_is_sampled_behind_its_own_border(outbox, live):
+    live([SlowClockMeter().plan(keeps_profile=False)], 2 * 900 + 60)
+    series = [series for content in contents(outbox, Lane.LIVE) for series in content.series]
+    assert [one.values for one in series] == [(900,)]
+
+
 def test_a_failed_sample_is_tried_again_while_it_still_tells_its_border(outbox, live):
     meter = FakeMeter(failures=2)
     live([meter.plan(keeps_profile=False)], 1600)

@@ -26,7 +26,7 @@ from quince.edge.schedule.rules import (
 from quince.edge.schedule.sampling import SKEW_FLAGGED, SKEW_MAX, Sample, interval_between
 from quince.model.clock import Clock
 from quince.model.errors import CodecError, InvalidValueError
-from quince.model.interval import IntervalSeries, floor_boundary
+from quince.model.interval import IntervalSeries, RegisterReading, floor_boundary
 from quince.model.obis import Obis
 from quince.protocols.gateway.messages import Content
 from quince.protocols.gateway.topics import Lane
@@ -161,7 +161,7 @@ class Agent:
 
     async def _sample(self, plan: MeterPlan, reader: Reader) -> None:
         boundary_utc = floor_boundary(self._clock.now_utc())
-        readings = await reader.registers()
+        readings = await self._registers_behind(boundary_utc, reader)
         samples = [Sample(boundary_utc=boundary_utc, reading=reading) for reading in readings]
         timely = tuple(sample for sample in samples if sample.timely)
         if not timely:
@@ -175,6 +175,21 @@ class Agent:
         self._outbox.record(Round(messages=((Lane.LIVE, content),), samples=timely))
         self._stir()
         log.info("sample_accepted", boundary_utc=boundary_utc.isoformat(), count=len(timely))
+
+    async def _registers_behind(
+        self, boundary_utc: datetime, reader: Reader
+    ) -> list[RegisterReading]:
+        """Return registers of behind the border by the meter's clock too, if that is near enough.
+
+        A reading bears the meter's own time where it shows one; a clock that is slow would put
+        every sample before its border.
+        """
+        readings = await reader.registers()
+        early = boundary_utc - max((one.at_utc for one in readings), default=boundary_utc)
+        if not timedelta(0) < early <= SKEW_MAX:
+            return readings
+        await asyncio.sleep(self._clock.seconds_until(self._clock.now_utc() + early))
+        return await reader.registers()
 
     def _clock_was_steady(self, meter_id: str) -> bool:
         """Say whether wall clock and monotonic time agree on how long ago the last sample was.

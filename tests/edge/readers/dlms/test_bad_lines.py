@@ -82,6 +82,7 @@ def sound(outcome):
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch):
     monkeypatch.setattr(dlms_dialogue, "ANSWER_S_MAX", 0.2)
+    monkeypatch.setattr(dlms_dialogue, "SILENCE_S_MAX", 0.2)
     monkeypatch.setattr(dlms_dialogue, "EXCHANGE_S_MAX", 2.0)
     monkeypatch.setattr(mischief, "LORIS_PAUSE_S", 0.01)
 

@@ -20,13 +20,19 @@ from quince.firmware_sims.dlms.image import seal_firmware
 from quince.firmware_sims.dlms.meter import Build, DlmsMeter
 from quince.firmware_sims.dlms.server import serve_hdlc, serve_wrapper
 from quince.firmware_sims.load import Household, Supply, metered_wh
-from quince.model.errors import InvalidValueError, LocalProtocolError, RemoteProtocolError
+from quince.model.errors import (
+    InvalidValueError,
+    LocalProtocolError,
+    QuinceError,
+    RemoteProtocolError,
+)
 from quince.protocols.dlms.apdu.reference import Access, AccessResult, Ref
 from quince.protocols.dlms.association.session import ServerSession
 from quince.protocols.dlms.cosem import image as images
 from quince.protocols.dlms.cosem.clock import CLOCK_TIME
 from quince.protocols.dlms.cosem.disconnect import OUTPUT_STATE, ControlMode
 from quince.protocols.dlms.cosem.names import FIRMWARE_ID
+from quince.protocols.dlms.cosem.security_setup import KEY_TRANSFER
 from quince.protocols.dlms.encoding.axdr import Data, Value
 from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.errors import AccessRefusedError, AuthenticationError
@@ -243,7 +249,7 @@ async def test_firmware_arrives_is_verified_and_runs() -> None:
             await reader.transfer_firmware(
                 FIRMWARE, "QNC-2.0.0", lambda *progress: told.append(progress)
             )
-            await reader.activate_firmware()
+            await reader.activate_firmware("QNC-2.0.0")
         with pytest.raises(TransportError):
             async with session(port):
                 pass
@@ -300,7 +306,16 @@ async def test_a_wrong_image_is_refused_when_it_is_verified() -> None:
         with pytest.raises(RemoteProtocolError, match="VERIFICATION_FAILED"):
             await reader.transfer_firmware(FIRMWARE[:-1] + b"\0", "QNC-2.0.0", no_progress)
         with pytest.raises(RemoteProtocolError, match="no verified image"):
-            await reader.activate_firmware()
+            await reader.activate_firmware("QNC-2.0.0")
+
+
+async def test_another_image_than_the_verified_one_is_not_activated() -> None:
+    device: Any = a_meter()
+    async with talking_to(device) as reader:
+        await reader.transfer_firmware(FIRMWARE, "QNC-2.0.0", no_progress)
+        with pytest.raises(RemoteProtocolError, match="is not QNC-3"):
+            await reader.activate_firmware("QNC-3")
+    assert device.get(FIRMWARE_ID, None).as_octets() != b"QNC-2.0.0"
 
 
 async def test_behind_a_wrong_image_the_right_one_is_sent_whole() -> None:
@@ -340,7 +355,7 @@ async def test_an_image_that_another_session_had_sent_whole_does_not_pass_for_ou
         with pytest.raises(RemoteProtocolError, match="another image"):
             await reader.transfer_firmware(FIRMWARE, "QNC-2.0.0", no_progress)
         await reader.transfer_firmware(FIRMWARE, "QNC-2.0.0", no_progress)
-        await reader.activate_firmware()
+        await reader.activate_firmware("QNC-2.0.0")
     assert device.get(FIRMWARE_ID, None).as_octets() == b"QNC-2.0.0"
 
 
@@ -369,7 +384,7 @@ class DroppingMeter(DlmsMeter):
 async def test_a_line_that_the_activation_drops_was_activated() -> None:
     async with talking_to(a_meter(DroppingMeter)) as reader:
         await reader.transfer_firmware(FIRMWARE, "QNC-2.0.0", no_progress)
-        await reader.activate_firmware()
+        await reader.activate_firmware("QNC-2.0.0")
 
 
 async def test_a_line_that_falls_silent_behind_the_activation_was_activated(
@@ -382,8 +397,9 @@ async def test_a_line_that_falls_silent_behind_the_activation_was_activated(
     ):
         await reader.transfer_firmware(FIRMWARE, "QNC-2.0.0", no_progress)
         monkeypatch.setattr(dlms_dialogue, "ANSWER_S_MAX", 0.02)
+        monkeypatch.setattr(dlms_dialogue, "SILENCE_S_MAX", 0.02)
         monkeypatch.setattr(ServerSession, "receive", fall_silent_at_the_activation(device))
-        await reader.activate_firmware()
+        await reader.activate_firmware("QNC-2.0.0")
     assert device.get(FIRMWARE_ID, None).as_octets() == b"QNC-2.0.0"
 
 
@@ -522,6 +538,48 @@ async def test_the_old_key_opens_nothing_any_more(tmp_path: Path, key: MeterKey)
             with pytest.raises(AuthenticationError):
                 async with session(port, stale):
                     pass
+
+
+class SilencedMeter(DlmsMeter):
+    """Takes a key, or does not, and drops the line before it has said so."""
+
+    takes_it = True
+
+    def action(self, ref: Ref, data: Data | None) -> tuple[AccessResult, Data | None]:
+        if ref != KEY_TRANSFER:
+            return super().action(ref, data)
+        if self.takes_it:
+            super().action(ref, data)
+        raise ConnectionResetError
+
+
+class DeafMeter(SilencedMeter):
+    """Never heard of the key."""
+
+    takes_it = False
+
+
+@pytest.mark.parametrize("kind", [SilencedMeter, DeafMeter])
+async def test_a_key_change_whose_answer_was_lost_heals_by_itself(
+    tmp_path: Path, kind: type[DlmsMeter]
+) -> None:
+    meter_proof = Gmac(system_title=b"QNM\0\0\0\0\1", keys=KEYS, counters=MemoryCounters())
+    with CounterStore(tmp_path / "counters.db") as counters:
+        ours = our_login(KEYS, counters)
+        async with serving(a_meter(kind, accepts=meter_proof)) as port:
+            with pytest.raises(TransportError):
+                async with session(port, ours) as reader:
+                    await reader.change_key(MeterKey.ENCRYPTION, b"\xaa" * 16)
+            said = [await serial_or_error(port, ours) for _ in range(4)]
+    assert said[1:] == ["M1", "M1", "M1"]
+
+
+async def serial_or_error(port: int, ours: Login) -> str:
+    try:
+        async with session(port, ours) as reader:
+            return (await reader.identify()).serial
+    except QuinceError as error:
+        return error.code
 
 
 async def test_behind_a_key_change_the_session_is_over(tmp_path: Path) -> None:

@@ -123,6 +123,7 @@ class WithCounters(InClear):
 
 async def test_a_lost_datagram_is_a_visit_given_up_and_no_counter_used_twice(monkeypatch):
     monkeypatch.setattr(dlms_dialogue, "ANSWER_S_MAX", 0.05)
+    monkeypatch.setattr(dlms_dialogue, "SILENCE_S_MAX", 0.05)
     theirs = Gmac(system_title=THEIR_TITLE, keys=KEYS, counters=MemoryCounters())
     ours = WithCounters()
     async with serving("udp", meter(accepts=theirs)) as url:

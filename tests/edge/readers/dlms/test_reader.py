@@ -198,12 +198,14 @@ async def ask_without_writing(link):
 
 async def test_a_silent_meter_costs_its_deadline_and_no_more(monkeypatch):
     monkeypatch.setattr(dlms_dialogue, "ANSWER_S_MAX", 0.05)
+    monkeypatch.setattr(dlms_dialogue, "SILENCE_S_MAX", 0.05)
     with pytest.raises(ReadTimeoutError):
         await ask_without_writing("wrapper")
 
 
 async def test_an_hdlc_frame_that_gets_lost_is_repeated(monkeypatch):
     monkeypatch.setattr(dlms_dialogue, "ANSWER_S_MAX", 0.05)
+    monkeypatch.setattr(dlms_dialogue, "SILENCE_S_MAX", 0.05)
     async with session(meter(), link="hdlc") as reader:
         lossy = LossyOnce(reader._dialogue._transport)
         reader._dialogue._transport = lossy
@@ -213,6 +215,7 @@ async def test_an_hdlc_frame_that_gets_lost_is_repeated(monkeypatch):
 
 async def test_a_dead_hdlc_line_is_given_up(monkeypatch):
     monkeypatch.setattr(dlms_dialogue, "ANSWER_S_MAX", 0.02)
+    monkeypatch.setattr(dlms_dialogue, "SILENCE_S_MAX", 0.02)
     with pytest.raises(ReadTimeoutError, match="repetitions"):
         await ask_without_writing("hdlc")
 

@@ -94,8 +94,8 @@ class Controller(Protocol):
         """Bring an image to the meter, whole and verified; go on where an earlier try ended."""
         ...
 
-    async def activate_firmware(self) -> None:
-        """Let the meter start the verified image; it ends the session."""
+    async def activate_firmware(self, identifier: str) -> None:
+        """Let the meter start the verified image of this name; it ends the session."""
         ...
 
     async def change_key(self, key: MeterKey, new: bytes) -> None:
@@ -126,9 +126,9 @@ class ReadOnly:
         del image, progress
         self._refuse(f"room for firmware {identifier}")
 
-    async def activate_firmware(self) -> None:
+    async def activate_firmware(self, identifier: str) -> None:
         """Refuse."""
-        self._refuse("firmware to activate")
+        self._refuse(f"firmware {identifier} to activate")
 
     async def change_key(self, key: MeterKey, new: bytes) -> None:
         """Refuse."""

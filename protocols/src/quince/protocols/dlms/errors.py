@@ -53,9 +53,13 @@ class ServiceRefusedError(RemoteProtocolError):
 
 
 class AccessRefusedError(RemoteProtocolError):
-    """The meter refused one attribute or method."""
+    """The meter refused one attribute or method; `is_temporary` if it may grant it later."""
 
     code: ClassVar[str] = "dlms_access_refused"
+
+    def __init__(self, message: str, *, is_temporary: bool = False) -> None:
+        super().__init__(message)
+        self.is_temporary = is_temporary
 
 
 class CounterExhaustedError(LocalProtocolError):

@@ -60,6 +60,10 @@ class KeyRing(Protocol):
         """Use `new` from the next session on."""
         ...
 
+    def doubt(self, key: MeterKey, new: bytes) -> None:
+        """Try `new` too, until a session stands: whether the meter took it is not known."""
+        ...
+
 
 class DlmsControl:
     """The Controller of a DLMS session."""
@@ -131,13 +135,17 @@ class DlmsControl:
             raise RemoteProtocolError("what the meter verified is another image, begun before")
         log.info("firmware_verified", identifier=identifier, blocks=wanted.block_count)
 
-    async def activate_firmware(self) -> None:
+    async def activate_firmware(self, identifier: str) -> None:
         """Let the meter start the verified image; the line ends with it, answered or not.
 
-        Whether it runs the image is for the next session to ask.
+        RemoteProtocolError if none is verified, or another. Whether it runs the image is for the
+        next session to ask.
         """
         if await self._status() is not TransferStatus.VERIFICATION_SUCCESSFUL:
             raise RemoteProtocolError("there is no verified image to activate")
+        verified = images.read_identifiers(await self._dialogue.get(images.TO_ACTIVATE))
+        if identifier.encode() not in verified:
+            raise RemoteProtocolError(f"the verified image is not {identifier}: {verified}")
         try:
             reply = await self._dialogue.call(*images.ACTIVATE_NOW)
         except TransportError as error:
@@ -235,7 +243,14 @@ class DlmsControl:
         if len(new) != len(self._keys.master):
             raise InvalidValueError("key", "…", f"{len(self._keys.master)} octets")
         wrapped = wrap_key(self._keys.master, new)
-        (await self._dialogue.call(*key_transfer(_KEY_IDS[key], wrapped))).require()
+        try:
+            reply = await self._dialogue.call(*key_transfer(_KEY_IDS[key], wrapped))
+        except TransportError:
+            # It may hold the new key, or never have heard of it: the next sessions find out.
+            self._keys.doubt(key, new)
+            self._dialogue.end("a key may have been changed")
+            raise
+        reply.require()
         self._keys.replace(key, new)
         self._dialogue.end("a key was changed")
         log.info("key_changed", key=key)

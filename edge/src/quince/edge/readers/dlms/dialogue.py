@@ -13,7 +13,10 @@ from quince.protocols.dlms.association.states import Associated, Reply, ReplyLis
 from quince.protocols.dlms.encoding.axdr import Data, Value
 from quince.protocols.dlms.errors import AccessRefusedError
 
-ANSWER_S_MAX = 5.0  # meters think for a second or two; what takes longer is repeated or given up
+ANSWER_S_MAX = 5.0  # meters think for a second or two; behind it HDLC asks again
+# What HDLC's repetitions come to; over TCP and UDP nothing is repeated, and a modem that wakes up,
+# or a meter that searches its profile, may take as long.
+SILENCE_S_MAX = 20.0
 EXCHANGE_S_MAX = 120.0  # a day's profile in 128-octet frames takes seconds; noise takes for ever
 
 _Event = TypeVar("_Event", Associated, Reply, ReplyList, Closed)
@@ -26,6 +29,7 @@ class Dialogue:
         """Take an open line, and the session to have over it."""
         self._transport = transport
         self._session = session
+        self._silent_s = 0.0
         self._ended = ""
 
     async def associate(self) -> None:
@@ -107,14 +111,17 @@ class Dialogue:
 
     async def _hear(self) -> Iterable[object]:
         try:
-            return self._session.receive(await self._transport.read(ANSWER_S_MAX))
+            octets = await self._transport.read(ANSWER_S_MAX)
         except ReadTimeoutError:
+            self._silent_s += ANSWER_S_MAX
             self._repeat()
-            octets = self._session.data_to_send()
-            if not octets:
-                raise  # this link does not repeat: TCP did, and nobody answered
-            await self._transport.write(octets)
+            if octets := self._session.data_to_send():
+                await self._transport.write(octets)
+            elif self._silent_s >= SILENCE_S_MAX:
+                raise
             return ()
+        self._silent_s = 0.0
+        return self._session.receive(octets)
 
     def _repeat(self) -> None:
         """Say again what was not answered; ReadTimeoutError when that was tried enough."""

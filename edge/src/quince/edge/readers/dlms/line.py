@@ -13,7 +13,6 @@ from quince.model.rng import Rng
 from quince.protocols.dlms.apdu.initiate import PDU_OCTETS_MAX
 from quince.protocols.dlms.association.client import ClientAssociation
 from quince.protocols.dlms.association.session import MeterSession
-from quince.protocols.dlms.errors import ServiceRefusedError
 from quince.protocols.dlms.links.hdlc import HdlcLink, Role
 from quince.protocols.dlms.links.hdlc_frame import HdlcAddress
 from quince.protocols.dlms.links.hdlc_parameters import INFORMATION_OCTETS_DEFAULT, WINDOW_DEFAULT
@@ -110,11 +109,12 @@ async def open_dlms(  # noqa: PLR0913 - what a session stands on
         if line.is_optical:
             await hand_over_to_hdlc(transport, line.optical_address)
         await reader.associate()
+        login.settle()
         yield reader
         with suppress(QuinceError):  # what was asked and told stands, whatever is said now
             await reader.release()
-    except ServiceRefusedError as refusal:
-        login.heed(refusal)
+    except QuinceError as failure:
+        login.heed(failure)
         raise
     finally:
         await transport.aclose()

@@ -8,6 +8,7 @@ import structlog
 from quince.edge.readers.dlms.control import KeyRing
 from quince.edge.readers.dlms.counters import CounterStore, key_id_of
 from quince.edge.readers.reader import MeterKey
+from quince.model.errors import QuinceError
 from quince.protocols.dlms.errors import ServiceRefusedError
 from quince.protocols.dlms.security.credentials import (
     Authentication,
@@ -32,8 +33,12 @@ class Login(Protocol):
         """Return what one session proves us with."""
         ...
 
-    def heed(self, refusal: ServiceRefusedError) -> None:
-        """Take what a refused session taught."""
+    def heed(self, failure: QuinceError) -> None:
+        """Take what a session that failed taught."""
+        ...
+
+    def settle(self) -> None:
+        """Take that an association stands: what proved us is what the meter knows."""
         ...
 
 
@@ -49,8 +54,11 @@ class InClear:
         """Return it."""
         return self._authentication
 
-    def heed(self, refusal: ServiceRefusedError) -> None:
+    def heed(self, failure: QuinceError) -> None:
         """Learn nothing: a secret does not count."""
+
+    def settle(self) -> None:
+        """Nothing was in doubt."""
 
 
 class Ciphered:
@@ -66,6 +74,8 @@ class Ciphered:
         self._authentication = authentication
         self._ciphering = ciphering
         self._counters = counters
+        # With a key whose change was not answered.
+        self._doubtful: Ciphering | None = None
 
     @property
     def key_ring(self) -> KeyRing:
@@ -82,11 +92,21 @@ class Ciphered:
         counters = self._counters.of(key_id_of(self._ciphering))
         return with_keys(self._authentication, self.keys, counters)
 
-    def heed(self, refusal: ServiceRefusedError) -> None:
-        """Go on from the counter the meter expects: ours were lost, or another gateway's."""
-        expected, own = refusal.expected_counter, key_id_of(self._ciphering)
-        if expected is not None and self._counters.catch_up(own, expected):
+    def heed(self, failure: QuinceError) -> None:
+        """Go on from the counter the meter expects, and try the other key if one is in doubt.
+
+        Our counters were lost, or another gateway used them.
+        """
+        expected = failure.expected_counter if isinstance(failure, ServiceRefusedError) else None
+        if expected is not None and self._counters.catch_up(key_id_of(self._ciphering), expected):
             log.warning("invocation_counter_caught_up", expected=expected)
+        elif self._doubtful is not None:
+            self._ciphering, self._doubtful = self._doubtful, self._ciphering
+            log.warning("other_key_tried_next")
+
+    def settle(self) -> None:
+        """Forget the key that was in doubt, or that it was."""
+        self._doubtful = None
 
     @property
     def master(self) -> bytes | None:
@@ -95,6 +115,13 @@ class Ciphered:
 
     def replace(self, key: MeterKey, new: bytes) -> None:
         """Use `new` from the next session on."""
+        self._ciphering = self._with(key, new)
+
+    def doubt(self, key: MeterKey, new: bytes) -> None:
+        """Try `new` when the old key fails, and the old one again when that fails."""
+        self._doubtful = self._with(key, new)
+
+    def _with(self, key: MeterKey, new: bytes) -> Ciphering:
         keys = self.keys
         match key:
             case MeterKey.ENCRYPTION:
@@ -103,7 +130,7 @@ class Ciphered:
                 keys = replace(keys, authentication=new)
             case MeterKey.MASTER:
                 keys = replace(keys, master=new)
-        self._ciphering = replace(self._ciphering, keys=keys)
+        return replace(self._ciphering, keys=keys)
 
 
 def login(authentication: Authentication, counters: CounterStore) -> Login:

@@ -175,7 +175,9 @@ class DlmsReader(DlmsControl):
         """Return the rows of a range, asked for in the one manner and then in the other."""
         try:
             return await self._range(layout, start_utc, end_utc)
-        except AccessRefusedError:
+        except AccessRefusedError as refusal:
+            if refusal.is_temporary:
+                raise
             self._with_deviation = not self._with_deviation
             return await self._range(layout, start_utc, end_utc)
 

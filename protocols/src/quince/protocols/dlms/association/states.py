@@ -77,7 +77,10 @@ class Reply:
     def value(self) -> Value:
         """Return the data as it came, NULL if there is none; AccessRefusedError if it failed."""
         if self.result is not AccessResult.SUCCESS:
-            raise AccessRefusedError(f"the meter says {self.result.name}")
+            raise AccessRefusedError(
+                f"the meter says {self.result.name}",
+                is_temporary=self.result is AccessResult.TEMPORARY_FAILURE,
+            )
         return NULL if self.data is None else self.data
 
     def require(self) -> Data:

@@ -108,6 +108,11 @@ class Image:
         )
 
 
+def read_identifiers(described: Data) -> tuple[bytes, ...]:
+    """Read attribute 7: the identifiers of the images that are to be activated."""
+    return tuple(item.as_items(3)[1].as_octets() for item in described.as_items())
+
+
 def read_block_octets(data: Data) -> int:
     """Read attribute 2."""
     size = data.as_int()
