@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from quince.edge.pushes import listener as push
-from quince.edge.pushes.listener import Pusher, PushListener
+from quince.edge.pushes.listener import PushListener
 from quince.edge.pushes.octets import Joiner, PushStream
+from quince.edge.pushes.pusher import EVENTS_MAX, Pusher
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.push import Carrier, send_last_gasp, send_power_up
 from quince.firmware_sims.load import Household, Supply
@@ -511,7 +512,7 @@ async def test_a_meter_that_never_stops_is_heard_a_few_times():
     async with listening(heard, {"E-1": plain(), "E-2": plain("M2")}) as port:
         await say(port, *(wrapped(gasp()) for _ in range(40)))
         await say(port, wrapped(gasp(b"E-2")))
-    assert [event.meter_id for event in heard] == ["M1"] * push.EVENTS_MAX + ["M2"]
+    assert [event.meter_id for event in heard] == ["M1"] * EVENTS_MAX + ["M2"]
 
 
 async def test_one_connection_does_not_grow_us():

@@ -30,7 +30,7 @@ class StoppedClock:
 @pytest.fixture
 def workshop(tmp_path):
     with CounterStore(tmp_path / "counters.db") as counters:
-        yield Workshop(StoppedClock(), counters, random.Random(1))
+        yield Workshop(StoppedClock(), counters, random.Random(1), accept=print)
 
 
 def meter(**more):

@@ -22,6 +22,7 @@ from quince.edge.wiring import Workshop, run as run_gateway
 from quince.model.clock import parse_clock
 from quince.model.command import run_command
 from quince.model.errors import InvalidValueError
+from quince.model.event import MeterEvent
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
@@ -101,10 +102,16 @@ def _meter(config: GatewayConfig, meter_id: str) -> MeterConfig:
     return by_id[meter_id]
 
 
+def _tell(event: MeterEvent) -> None:
+    print(f"unasked     {event.kind} at {event.at_utc:%Y-%m-%d %H:%M:%S}Z")
+
+
 async def _read(settings: EdgeSettings, config: GatewayConfig, meter_id: str) -> None:
     meter = _meter(config, meter_id)
     with CounterStore(config.outbox.with_suffix(".counters")) as counters:
-        workshop = Workshop(parse_clock(settings.clock), counters, random.SystemRandom())
+        workshop = Workshop(
+            parse_clock(settings.clock), counters, random.SystemRandom(), accept=_tell
+        )
         async with workshop.connector(meter)() as reader:
             for label, value in asdict(await reader.identify()).items():
                 print(f"{label:<11} {value}".rstrip())

@@ -21,7 +21,9 @@ from quince.edge.config import (
 )
 from quince.edge.outbox.store import Outbox, Round
 from quince.edge.profiles.catalogue import load_profile
-from quince.edge.pushes.listener import Pusher, PushListener
+from quince.edge.pushes.in_session import SessionEar
+from quince.edge.pushes.listener import PushListener
+from quince.edge.pushes.pusher import Accept, Pusher
 from quince.edge.readers.dlms.counters import CounterStore
 from quince.edge.readers.dlms.line import DlmsLine, open_dlms
 from quince.edge.readers.dlms.login import Login, login
@@ -55,13 +57,18 @@ Meter = DlmsMeterConfig | ModbusMeterConfig | OpticalMeterConfig | SmlMeterConfi
 class Workshop:
     """Builds readers: it holds what several of them share."""
 
-    def __init__(self, clock: Clock, counters: CounterStore, rng: Rng) -> None:
-        """Take the clock, the invocation counters and the randomness for challenges."""
+    def __init__(self, clock: Clock, counters: CounterStore, rng: Rng, *, accept: Accept) -> None:
+        """Take the clock, the invocation counters, the randomness for challenges.
+
+        `accept` makes safe what a meter says unasked while it is read.
+        """
         self._clock = clock
         self._counters = counters
+        self._accept = accept
         # What each DLMS meter's profile last looked like: one entry for each in the configuration.
         self._layouts: dict[str, str] = {}
         self._logins: dict[str, Login] = {}
+        self._pushers: dict[str, Pusher] = {}
         self._rng = rng
 
     def plan(self, meter: Meter) -> MeterPlan:
@@ -90,6 +97,7 @@ class Workshop:
                     rng=self._rng,
                     quirks=meter.quirks,
                     layouts=self._layouts,
+                    heard=SessionEar(self.pusher(meter), self._accept, self._clock).hear,
                 )
             case ModbusMeterConfig():
                 return partial(
@@ -139,13 +147,15 @@ class Workshop:
 
     def pusher(self, meter: DlmsMeterConfig) -> Pusher:
         """Return how a meter's pushes are heard: under the keys of its sessions, if it has any."""
-        own = self._login(meter)
-        return Pusher(
-            meter_id=meter.id,
-            time=MeterTime(standard_offset_min=meter.utc_offset_min, quirks=meter.quirks),
-            ciphering=lambda: ciphering_of(own.begin()),
-            believed_in_clear=meter.plain_push,
-        )
+        if meter.id not in self._pushers:
+            own = self._login(meter)
+            self._pushers[meter.id] = Pusher(
+                meter_id=meter.id,
+                time=MeterTime(standard_offset_min=meter.utc_offset_min, quirks=meter.quirks),
+                ciphering=lambda: ciphering_of(own.begin()),
+                believed_in_clear=meter.plain_push,
+            )
+        return self._pushers[meter.id]
 
     def _login(self, meter: DlmsMeterConfig) -> Login:
         """Return one and the same for a meter, whose keys may be changed in it."""
@@ -232,8 +242,9 @@ async def run(config: GatewayConfig, clock: Clock) -> None:
     with ExitStack() as files:
         outbox = files.enter_context(Outbox(config.outbox, rng))
         counters = files.enter_context(CounterStore(config.outbox.with_suffix(".counters")))
-        workshop = Workshop(clock, counters, rng)
         uplink = Uplink(outbox, address, clock)
+        accept = _accept(outbox, uplink)
+        workshop = Workshop(clock, counters, rng, accept=accept)
         agent = Agent(
             gateway=config.gateway,
             plans=[workshop.plan(meter) for meter in config.meters],
@@ -254,7 +265,7 @@ async def run(config: GatewayConfig, clock: Clock) -> None:
                         for meter in config.meters
                         if isinstance(meter, DlmsMeterConfig)
                     },
-                    accept=_accept(outbox, uplink),
+                    accept=accept,
                     clock=clock,
                     rng=rng,
                 )
@@ -269,7 +280,7 @@ def _stop(workers: list["asyncio.Task[None]"]) -> None:
         worker.cancel()
 
 
-def _accept(outbox: Outbox, uplink: Uplink) -> Callable[[MeterEvent], None]:
+def _accept(outbox: Outbox, uplink: Uplink) -> Accept:
     def accept(event: MeterEvent) -> None:
         outbox.record(Round(messages=((Lane.EVENTS, Content(events=(event,))),)))
         uplink.stir()

@@ -7,10 +7,12 @@ import pytest
 
 from quince.edge.errors import ReadTimeoutError, TransportError
 from quince.edge.readers.dlms import dialogue as dlms_dialogue
-from quince.edge.readers.dlms.dialogue import Dialogue
+from quince.edge.readers.dlms.dialogue import Dialogue, pass_over
 from quince.model.errors import LocalProtocolError
 from quince.protocols.dlms.association.session import Closed
+from quince.protocols.dlms.association.states import Associated
 from quince.protocols.dlms.cosem.clock import CLOCK_TIME
+from quince.protocols.dlms.links.link import UnnumberedReceived
 
 
 class Line:
@@ -43,7 +45,7 @@ class Session:
 def talking(*events: object) -> Dialogue:
     line: Any = Line()
     session: Any = Session(*events)
-    return Dialogue(line, session)
+    return Dialogue(line, session, pass_over)
 
 
 async def test_a_meter_that_closes_the_session_is_told_of() -> None:
@@ -69,3 +71,12 @@ async def test_behind_its_end_nothing_is_asked_and_no_good_bye_is_said() -> None
     await dialogue.release()
     with pytest.raises(LocalProtocolError, match="another session"):
         await dialogue.get_all([CLOCK_TIME])
+
+
+async def test_what_comes_unasked_with_an_answer_is_heard_and_the_answer_taken() -> None:
+    heard: list[object] = []
+    push = UnnumberedReceived(apdu=b"\xc2")
+    line: Any = Line()
+    session: Any = Session(push, Associated(), push)
+    await Dialogue(line, session, heard.append).associate()
+    assert heard == [push, push]

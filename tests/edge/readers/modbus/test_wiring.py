@@ -109,7 +109,7 @@ def test_a_mistake_stops_the_gateway_before_it_starts(
 def plan(folder: Path) -> MeterPlan:
     (meter,) = load_config(folder / "gateway.toml").meters
     with CounterStore(folder / "counters.db") as counters:
-        return Workshop(StoppedClock(), counters, random.Random(1)).plan(meter)
+        return Workshop(StoppedClock(), counters, random.Random(1), accept=print).plan(meter)
 
 
 def test_a_meter_behind_transformers_is_sampled(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def plan(folder: Path, scheme: str, meter: str) -> MeterPlan:
     config = folder / "gateway.toml"
     config.write_text(GATEWAY.format(scheme=scheme, line=folder / "line", meter=meter))
     with CounterStore(folder / "counters.db") as counters:
-        return Workshop(StoppedClock(), counters, random.Random(1)).plan(
+        return Workshop(StoppedClock(), counters, random.Random(1), accept=print).plan(
             load_config(config).meters[0]
         )
 

@@ -36,7 +36,15 @@ class Said:
 
 def read_push(apdu: bytes) -> Said:
     """Read a plain APDU; CodecError if it is no notification."""
-    match decode_apdu(apdu):
+    notification = decode_apdu(apdu)
+    if not isinstance(notification, EventNotification | DataNotification):
+        raise CodecError("not a notification")
+    return said_by(notification)
+
+
+def said_by(notification: EventNotification | DataNotification) -> Said:
+    """Return what a notification says."""
+    match notification:
         case EventNotification() as event:
             return Said(
                 kind=_KINDS.get(event.ref),
@@ -52,8 +60,6 @@ def read_push(apdu: bytes) -> Said:
             )
         case DataNotification(date_time=date_time):
             return Said(kind=None, equipment_id=None, date_time=date_time)
-        case _:
-            raise CodecError("not a notification")
 
 
 def _alarm(items: tuple[Data, ...]) -> EventKind | None:

@@ -10,20 +10,16 @@ it pushes in clear; and nobody, known or not, is heard more often than a meter h
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 import structlog
 
 from quince.edge.pushes.allowance import Allowance
 from quince.edge.pushes.events import Said, read_push
 from quince.edge.pushes.octets import Joiner, PushStream, datagram_apdus
+from quince.edge.pushes.pusher import Accept, Pusher
 from quince.model.clock import Clock
 from quince.model.errors import QuinceError
-from quince.model.event import MeterEvent
-from quince.model.quality import Quality
 from quince.model.rng import Rng
-from quince.protocols.dlms.cosem.clock import MeterTime
 from quince.protocols.dlms.errors import ProtectionError, ReplayError
 from quince.protocols.dlms.security.credentials import Ciphering
 from quince.protocols.dlms.security.envelopes import Envelope, Form, decode_envelope
@@ -35,40 +31,15 @@ CONNECTION_S_MAX = 10.0  # a dying meter has seconds of charge; whoever lingers 
 CONNECTIONS_MAX = 256  # a street that goes dark at once; the rest are refused and try again
 # Two streets' datagrams at once, and then a steady rate: anybody can send one under any address.
 DATAGRAMS_MAX, DATAGRAMS_PER_S_MAX = 512, 128.0
-# A supply that flickers, and then an event every ten seconds: each is a write to disk.
-EVENTS_MAX, EVENTS_PER_S_MAX = 8, 0.1
+# How often it is said that a stranger spoke.
+_STRANGERS_MAX, _STRANGERS_PER_S_MAX = 64, 1.0
 # Pushers by UDP whose blocks are being put together.
 _JOINERS_MAX = 64
 # An envelope that does not say who sealed it is tried under this many meters' keys.
 _SENDERS_TRIED_MAX = 64
 _READ_OCTETS_MAX = 1024
-_YEAR_MIN = 2000  # a clock that shows less was never set
-# A clock may be ahead of ours; but an outage that begins next year would outlast its end.
-AHEAD_MAX = timedelta(days=1)
 
 _Peer = tuple[str, int]
-
-
-def _nothing() -> None:
-    """Return no ciphering: a meter without keys."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pusher:
-    """A meter that pushes, and how it writes its time.
-
-    `ciphering` gives ours with this meter, as sessions have it now, for keys change; its
-    `peer_title` is the meter's own. A meter that has one is believed in clear only if
-    `believed_in_clear`.
-    """
-
-    meter_id: str
-    time: MeterTime
-    ciphering: Callable[[], Ciphering | None] = _nothing
-    believed_in_clear: bool = False
-    allowance: Allowance = field(
-        default_factory=lambda: Allowance(burst=EVENTS_MAX, per_s=EVENTS_PER_S_MAX)
-    )
 
 
 class PushListener:
@@ -78,7 +49,7 @@ class PushListener:
         self,
         *,
         pushers: Mapping[str, Pusher],
-        accept: Callable[[MeterEvent], None],
+        accept: Accept,
         clock: Clock,
         rng: Rng,
     ) -> None:
@@ -92,6 +63,7 @@ class PushListener:
         self._accept = accept
         self._clock = clock
         self._rng = rng
+        self._strangers = Allowance(burst=_STRANGERS_MAX, per_s=_STRANGERS_PER_S_MAX)
         self._connections = 0
 
     # -- the doors -----------------------------------------------------------------------
@@ -144,22 +116,11 @@ class PushListener:
         push = self._open(apdu)
         said = read_push(push.apdu)
         pusher = self._who(push, said)
-        if pusher is None or said.kind is None:
-            log.warning("push_unknown", equipment_id=said.equipment_id, kind=said.kind)
+        if pusher is None:
+            if self._strangers.take(asyncio.get_running_loop().time()):
+                log.warning("push_unknown", equipment_id=said.equipment_id, kind=said.kind)
             return
-        if not pusher.allowance.take(asyncio.get_running_loop().time()):
-            log.warning("push_too_often", meter_id=pusher.meter_id)
-            return
-        now_utc = self._clock.now_utc()
-        at_utc = _stamp(said.date_time, pusher, now_utc)
-        self._accept(
-            MeterEvent(
-                meter_id=pusher.meter_id, kind=said.kind, at_utc=at_utc, received_utc=now_utc
-            )
-        )
-        log.info(
-            "event_accepted", meter_id=pusher.meter_id, kind=said.kind, at_utc=at_utc.isoformat()
-        )
+        pusher.pass_on(said, self._accept, self._clock)
 
     def _open(self, apdu: bytes) -> Push:
         envelope = decode_envelope(apdu)
@@ -188,7 +149,7 @@ class PushListener:
         """Return who pushed: whose keys sealed it, else whom it names, if believed in clear."""
         named = self._pushers.get(said.equipment_id or "")
         if push.system_title is None:
-            if named is not None and named.ciphering() is not None and not named.believed_in_clear:
+            if named is not None and named.must_seal:
                 raise ProtectionError(f"{named.meter_id} does not push in clear")
             return named
         sealer = self._titled[push.system_title]
@@ -222,18 +183,3 @@ class _UdpDoor(asyncio.DatagramProtocol):
         if len(self._joiners) > _JOINERS_MAX:
             self._joiners.popitem(last=False)
         return joiner
-
-
-def _stamp(octets: bytes | None, pusher: Pusher, now_utc: datetime) -> datetime:
-    """Return when a push says it happened; now, if the meter does not know or cannot be right.
-
-    The event is worth keeping whatever its stamp is worth.
-    """
-    if octets is None:
-        return now_utc
-    try:
-        moment = pusher.time.read(octets)
-    except QuinceError:
-        return now_utc
-    is_told = moment.at_utc.year >= _YEAR_MIN and moment.at_utc <= now_utc + AHEAD_MAX
-    return now_utc if moment.quality & Quality.CLOCK_INVALID or not is_told else moment.at_utc

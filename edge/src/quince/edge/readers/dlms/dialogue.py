@@ -1,7 +1,7 @@
 """A dialogue with a DLMS meter: one request at a time over an open line, each with a deadline."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from quince.edge.errors import ReadTimeoutError, TransportError
@@ -9,9 +9,10 @@ from quince.edge.transports import Transport
 from quince.model.errors import LocalProtocolError, RemoteProtocolError
 from quince.protocols.dlms.apdu.reference import Access, Ref
 from quince.protocols.dlms.association.session import Closed, MeterSession
-from quince.protocols.dlms.association.states import Associated, Reply, ReplyList
+from quince.protocols.dlms.association.states import Associated, Reply, ReplyList, ServerPush
 from quince.protocols.dlms.encoding.axdr import Data, Value
 from quince.protocols.dlms.errors import AccessRefusedError
+from quince.protocols.dlms.links.link import UnnumberedReceived
 
 ANSWER_S_MAX = 5.0  # meters think for a second or two; behind it HDLC asks again
 # What HDLC's repetitions come to; over TCP and UDP nothing is repeated, and a modem that wakes up,
@@ -19,16 +20,22 @@ ANSWER_S_MAX = 5.0  # meters think for a second or two; behind it HDLC asks agai
 SILENCE_S_MAX = 20.0
 EXCHANGE_S_MAX = 120.0  # a day's profile in 128-octet frames takes seconds; noise takes for ever
 
+Heard = Callable[[ServerPush | UnnumberedReceived], None]
 _Event = TypeVar("_Event", Associated, Reply, ReplyList, Closed)
+
+
+def pass_over(_unasked: object) -> None:
+    """Let a push go by: nobody listens."""
 
 
 class Dialogue:
     """An association over a transport, from hello to good-bye."""
 
-    def __init__(self, transport: Transport, session: MeterSession) -> None:
-        """Take an open line, and the session to have over it."""
+    def __init__(self, transport: Transport, session: MeterSession, heard: Heard) -> None:
+        """Take an open line, the session to have over it, and who hears what was not asked."""
         self._transport = transport
         self._session = session
+        self._heard = heard
         self._silent_s = 0.0
         self._ended = ""
 
@@ -103,11 +110,16 @@ class Dialogue:
         while True:
             if octets := self._session.data_to_send():
                 await self._transport.write(octets)
+            awaited = None
             for event in await self._hear():
-                if isinstance(event, kind):
-                    return event
-                if isinstance(event, Closed):
+                if isinstance(event, ServerPush | UnnumberedReceived):
+                    self._heard(event)
+                elif isinstance(event, kind):
+                    awaited = event
+                elif isinstance(event, Closed) and awaited is None:
                     raise TransportError("the meter closed the session")
+            if awaited is not None:
+                return awaited
 
     async def _hear(self) -> Iterable[object]:
         try:

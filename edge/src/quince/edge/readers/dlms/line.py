@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Container, MutableMapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from quince.edge.readers.dlms.dialogue import Heard, pass_over
 from quince.edge.readers.dlms.login import Login
 from quince.edge.readers.dlms.reader import DlmsReader
 from quince.edge.readers.optical.hand_over import hand_over_to_hdlc
@@ -91,6 +92,7 @@ async def open_dlms(  # noqa: PLR0913 - what a session stands on
     rng: Rng,
     quirks: Container[str] = (),
     layouts: MutableMapping[str, str] | None = None,
+    heard: Heard = pass_over,
 ) -> AsyncIterator[DlmsReader]:
     """Open an association with the meter on `line`; DlmsReader says what the rest is."""
     association = ClientAssociation(login.begin(), rng=rng, pdu_octets_max=line.pdu_octets_max)
@@ -104,6 +106,7 @@ async def open_dlms(  # noqa: PLR0913 - what a session stands on
         quirks=quirks,
         layouts=layouts,
         keys=login.key_ring,
+        heard=heard,
     )
     try:
         if line.is_optical:

@@ -14,7 +14,7 @@ import structlog
 
 from quince.edge.errors import UnsupportedError
 from quince.edge.readers.dlms.control import DlmsControl, KeyRing
-from quince.edge.readers.dlms.dialogue import Dialogue
+from quince.edge.readers.dlms.dialogue import Dialogue, Heard, pass_over
 from quince.edge.readers.dlms.profile import (
     Energy,
     ProfilePlan,
@@ -81,10 +81,11 @@ class DlmsReader(DlmsControl):
         quirks: Container[str] = (),
         layouts: MutableMapping[str, str] | None = None,
         keys: KeyRing | None = None,
+        heard: Heard = pass_over,
     ) -> None:
-        """Take an open line."""
+        """Take an open line; `heard` takes what the meter says unasked."""
         time = MeterTime(standard_offset_min=utc_offset_min, quirks=quirks)
-        super().__init__(Dialogue(transport, session), time, keys)
+        super().__init__(Dialogue(transport, session, heard), time, keys)
         self._meter_id = meter_id
         self._layouts = {} if layouts is None else layouts
         self._with_deviation = Quirk.RANGE_WITHOUT_DEVIATION not in quirks
