@@ -1,7 +1,9 @@
 """Scenarios: files become meters, and meters live through their outages."""
 
 import asyncio
+import os
 import socket
+import termios
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,9 +16,11 @@ from quince.model.errors import InvalidValueError
 from quince.protocols.dlms.apdu.apdu import decode_apdu
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.names import LAST_GASP, POWER_UP
+from quince.protocols.dlms.links.hdlc_frame import Frame, FrameReader, HdlcAddress
 
 START = datetime(2026, 5, 2, 6, 0, tzinfo=UTC)
 
+SNRM = Frame(destination=HdlcAddress(upper=1), source=HdlcAddress(upper=16), control=0x93).encode()
 METER = """
 [[meters]]
 kind = "dlms"
@@ -92,6 +96,26 @@ async def test_a_bad_line_stands_between_a_meter_and_its_reader(load):
         assert await asyncio.wait_for(reader.read(), 5) == b""
         writer.close()
         await writer.wait_closed()
+
+
+async def test_a_meter_on_a_serial_line_is_read_at_its_baud(load, tmp_path):
+    line = tmp_path / "tty"
+    text = METER.format(push_port=1).replace('"wrapper"', f'"serial"\nline = "{line}"')
+    async with playing(load(text)):
+        await asyncio.sleep(0.1)
+        terminal = os.open(line, os.O_RDWR | os.O_NONBLOCK)
+        termios.tcsetattr(terminal, termios.TCSANOW, at_9600(terminal))
+        os.write(terminal, SNRM)
+        await asyncio.sleep(0.3)
+        answer = os.read(terminal, 100)
+        os.close(terminal)
+    assert FrameReader().feed(answer)[0].control == 0x73  # UA
+
+
+def at_9600(terminal):
+    settings = termios.tcgetattr(terminal)
+    settings[4] = settings[5] = termios.B9600
+    return settings
 
 
 def test_outages_are_in_utc_whatever_the_file_says(load):

@@ -7,8 +7,8 @@ import pytest
 
 from quince.edge.errors import ReadTimeoutError
 from quince.edge.transports import open_transport
+from quince.firmware_sims.lines.faults import Faults
 from quince.firmware_sims.load import Household, Supply
-from quince.firmware_sims.optical.faults import Faults
 from quince.firmware_sims.optical.memory import Memory
 from quince.firmware_sims.optical.pushing import (
     PushingMeter,

@@ -16,9 +16,11 @@ from quince.firmware_sims.dlms.build_config import BuildConfig
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.push import Carrier, send_last_gasp, send_power_up
 from quince.firmware_sims.dlms.security_config import SecurityConfig, believed
+from quince.firmware_sims.dlms.serial_door import serve_serial
 from quince.firmware_sims.dlms.server import serve_hdlc, serve_udp, serve_wrapper
-from quince.firmware_sims.hostile.line import bad_line
-from quince.firmware_sims.hostile.mischief import Mischief, Mischiefs
+from quince.firmware_sims.lines.bad_line import bad_line
+from quince.firmware_sims.lines.faults import Faults as OpticalFaults
+from quince.firmware_sims.lines.mischief import Mischief, Mischiefs
 from quince.firmware_sims.load import Household, Supply
 from quince.firmware_sims.modbus.config import (
     FaultsConfig,
@@ -28,7 +30,6 @@ from quince.firmware_sims.modbus.config import (
     serve_line,
 )
 from quince.firmware_sims.modbus.meter import ModbusMeter
-from quince.firmware_sims.optical.faults import Faults as OpticalFaults
 from quince.firmware_sims.optical.memory import Memory
 from quince.firmware_sims.optical.meter import OpticalMeter
 from quince.firmware_sims.optical.pushing import (
@@ -88,14 +89,16 @@ class BadLineConfig(_Strict):
 
 
 class DlmsConfig(_Meter):
-    """A DLMS meter on a TCP port, or a UDP one; `push_port` is where its last gasp goes.
+    """A DLMS meter on a TCP port, a UDP one, or a pseudo-terminal that can be opened as `line`.
 
-    A `bad_line` is one over TCP.
+    `push_port` is where its last gasp goes. A `bad_line` is one over TCP.
     """
 
     kind: Literal["dlms"]
-    link: Literal["wrapper", "hdlc", "udp"]
-    port: int
+    link: Literal["wrapper", "hdlc", "udp", "serial"]
+    port: int = 0
+    line: Path | None = None
+    baud: int = 9600
     security: SecurityConfig
     push_port: int
     push_carrier: Carrier = Carrier.TCP
@@ -104,7 +107,7 @@ class DlmsConfig(_Meter):
 
     @model_validator(mode="after")
     def _bad_lines_are_of_tcp(self) -> Self:
-        if self.link == "udp" and self.bad_line is not None:
+        if self.link in ("udp", "serial") and self.bad_line is not None:
             raise ValueError("a bad_line is over TCP")
         return self
 
@@ -225,6 +228,9 @@ async def _serve_dlms(config: DlmsConfig, clock: Clock, lines: AsyncExitStack) -
     )
     if config.link == "udp":
         await lines.enter_async_context(serve_udp(meter, HOST, config.port))
+        return meter
+    if config.link == "serial":
+        await lines.enter_async_context(serve_serial(meter, config.line, config.baud))
         return meter
     serve = serve_wrapper if config.link == "wrapper" else serve_hdlc
     if config.bad_line is None:

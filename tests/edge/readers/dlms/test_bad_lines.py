@@ -13,10 +13,10 @@ from quince.edge.readers.dlms.line import DlmsLine, open_dlms
 from quince.edge.readers.dlms.login import InClear, login
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.server import hdlc_session, serve_hdlc, serve_wrapper
-from quince.firmware_sims.hostile import mischief
-from quince.firmware_sims.hostile.bus import serve_bus
-from quince.firmware_sims.hostile.line import bad_line
-from quince.firmware_sims.hostile.mischief import Mischief, Mischiefs
+from quince.firmware_sims.lines import mischief
+from quince.firmware_sims.lines.bad_line import bad_line
+from quince.firmware_sims.lines.bus import serve_bus
+from quince.firmware_sims.lines.mischief import Mischief, Mischiefs
 from quince.firmware_sims.load import Household, Supply
 from quince.model.errors import QuinceError
 from quince.model.interval import STEP

@@ -12,7 +12,7 @@ from quince.edge.readers.dlms.line import DlmsLine, open_dlms
 from quince.edge.readers.dlms.login import InClear
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.server import hdlc_session, serve_hdlc, serve_udp, serve_wrapper
-from quince.firmware_sims.hostile.bus import serve_bus
+from quince.firmware_sims.lines.bus import serve_bus
 from quince.firmware_sims.load import Household, Supply
 from quince.model.errors import InvalidValueError
 from quince.model.interval import STEP

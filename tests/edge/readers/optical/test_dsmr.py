@@ -9,8 +9,8 @@ import pytest
 from quince.edge.errors import ReadTimeoutError, UnsupportedError
 from quince.edge.readers.optical.dsmr import DsmrReader, open_dsmr
 from quince.edge.readers.reader import Identity
+from quince.firmware_sims.lines.faults import Faults
 from quince.firmware_sims.load import Household, Supply
-from quince.firmware_sims.optical.faults import Faults
 from quince.firmware_sims.optical.memory import Memory
 from quince.firmware_sims.optical.pushing import (
     PushingMeter,

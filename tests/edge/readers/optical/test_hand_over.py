@@ -16,8 +16,8 @@ from quince.edge.readers.dlms.reader import DlmsReader
 from quince.edge.readers.optical import session as optical_session
 from quince.edge.readers.optical.hand_over import hand_over_to_hdlc
 from quince.firmware_sims.dlms.meter import DlmsMeter
+from quince.firmware_sims.lines.faults import Faults
 from quince.firmware_sims.load import Household, Supply
-from quince.firmware_sims.optical.faults import Faults
 from quince.firmware_sims.optical.memory import Memory
 from quince.firmware_sims.optical.meter import OpticalMeter
 from quince.model.errors import RemoteProtocolError

@@ -15,8 +15,8 @@ from quince.edge.readers.optical.reader import OpticalReader, open_optical
 from quince.edge.readers.optical.session import Dialect, OpticalLine, Session
 from quince.edge.readers.reader import Identity
 from quince.edge.transports import open_transport
+from quince.firmware_sims.lines.faults import Faults
 from quince.firmware_sims.load import Household, Supply, metered_wh
-from quince.firmware_sims.optical.faults import Faults
 from quince.firmware_sims.optical.memory import Memory
 from quince.firmware_sims.optical.meter import OpticalMeter
 from quince.model.errors import InvalidValueError, RemoteProtocolError

@@ -11,8 +11,8 @@ from quince.edge.errors import ReadTimeoutError, UnsupportedError
 from quince.edge.readers.optical import sml
 from quince.edge.readers.optical.sml import SmlReader, open_sml
 from quince.edge.readers.reader import Identity
+from quince.firmware_sims.lines.faults import Faults
 from quince.firmware_sims.load import Household, Supply
-from quince.firmware_sims.optical.faults import Faults
 from quince.firmware_sims.optical.memory import Memory
 from quince.firmware_sims.optical.pushing import PushingMeter, render_sml, sml_meter
 from quince.model.errors import CodecError

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-from quince.firmware_sims.optical.pty_line import PtyLine, open_pty_line
+from quince.firmware_sims.lines.pty_line import PtyLine, open_pty_line
 
 _FRAMES_MAX = 16  # a master asks one thing at a time; more is a flood, and is lost
 

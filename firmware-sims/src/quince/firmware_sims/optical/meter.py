@@ -11,9 +11,9 @@ import structlog
 
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.server import hdlc_session
-from quince.firmware_sims.optical.faults import Faults
+from quince.firmware_sims.lines.faults import Faults
+from quince.firmware_sims.lines.pty_line import PtyLine, serve_pty
 from quince.firmware_sims.optical.memory import Memory
-from quince.firmware_sims.optical.pty_line import PtyLine, serve_pty
 from quince.model.clock import Clock
 from quince.model.errors import CodecError, QuinceError
 from quince.protocols.optical.iec62056_21.datasets import (

@@ -9,10 +9,10 @@ from itertools import count
 from pathlib import Path
 from typing import NoReturn
 
+from quince.firmware_sims.lines.faults import Faults
+from quince.firmware_sims.lines.pty_line import PtyLine, serve_pty
 from quince.firmware_sims.load import metered_wh, served
-from quince.firmware_sims.optical.faults import Faults
 from quince.firmware_sims.optical.memory import Memory
-from quince.firmware_sims.optical.pty_line import PtyLine, serve_pty
 from quince.model.clock import Clock
 from quince.model.obis import Obis
 from quince.protocols.optical.dsmr.encryption import TelegramKey, seal

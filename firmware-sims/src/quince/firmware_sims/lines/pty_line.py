@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from quince.firmware_sims.optical.faults import Faults
+from quince.firmware_sims.lines.faults import Faults
 from quince.protocols.optical.line import (
     SIGN_ON_BAUD,
     add_parity,

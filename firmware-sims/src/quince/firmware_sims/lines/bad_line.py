@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from quince.firmware_sims.hostile.mischief import Mischiefs
+from quince.firmware_sims.lines.mischief import Mischiefs
 
 log = structlog.get_logger()
 

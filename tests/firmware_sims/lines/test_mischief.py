@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from quince.firmware_sims.hostile.mischief import Mischief, Mischiefs, Piece
+from quince.firmware_sims.lines.mischief import Mischief, Mischiefs, Piece
 from quince.model.errors import InvalidValueError
 
 ANSWER, REQUEST = bytes(range(40)), b"request"
