@@ -49,10 +49,11 @@ check: setup ## Format, lint, types, architecture, declared dependencies
 gates: setup | $(UV) ## Plant a defect per member and demand red; install each member alone
 	@$(RUN)pytest -m gates
 
-nightly: setup ## What takes longer than a coffee: five hundred simulated days
+nightly: setup ## What takes longer than a coffee: five hundred simulated days, a minute of nonsense each
 	@$(RUN)pytest tests/simulation --simulated-days 500 -p no:logging
+	@$(MAKE) --no-print-directory fuzz SECONDS=60
 
-fuzz: setup ## Feed every decoder octets nobody should send, SECONDS each (600; all of them: half a day)
+fuzz: setup ## Feed every decoder nonsense, SECONDS each (600: all of them take half a day)
 	$(RUN)python tests/fuzz/run.py --seconds $(or $(SECONDS),600) --jobs 2 \
 		$(if $(wildcard ../shared/data/protocols),--seeds ../shared/data/protocols) $(DECODERS)
 

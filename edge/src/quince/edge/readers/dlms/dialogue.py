@@ -71,11 +71,15 @@ class Dialogue:
 
     async def get_all(self, refs: Sequence[Ref]) -> list[Data]:
         """Return several attributes, in as few round trips as the meter allows."""
+        return [reply.require() for reply in await self.ask(refs)]
+
+    async def ask(self, refs: Sequence[Ref]) -> Sequence[Reply]:
+        """Return what the meter says to each of several attributes, a refusal too."""
         self._require_open()
         if not refs:
             return []
         self._session.get_list([(ref, None) for ref in refs])
-        return [reply.require() for reply in (await self._wait_for(ReplyList)).replies]
+        return (await self._wait_for(ReplyList)).replies
 
     async def _read(self, ref: Ref, access: Access | None = None) -> Reply:
         self._require_open()

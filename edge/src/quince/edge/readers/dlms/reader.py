@@ -27,7 +27,7 @@ from quince.edge.transports import Transport
 from quince.model.errors import CodecError
 from quince.model.interval import RegisterReading
 from quince.model.obis import ACTIVE_IMPORT_REGISTER
-from quince.protocols.dlms.apdu.reference import Ref
+from quince.protocols.dlms.apdu.reference import AccessResult, Ref
 from quince.protocols.dlms.association.session import MeterSession
 from quince.protocols.dlms.cosem import names
 from quince.protocols.dlms.cosem.association import OBJECT_LIST, read_object_list
@@ -191,18 +191,22 @@ class DlmsReader(DlmsControl):
 
     async def _read_plan(self) -> ProfilePlan:
         """Read what the profile captures: asked anew each session, for it may have changed."""
-        columns = read_columns(await self._dialogue.get(PROFILE_COLUMNS))
-        sort_method = await self._dialogue.get_if_any(PROFILE_SORT_METHOD)
+        attributes = (PROFILE_COLUMNS, PROFILE_PERIOD, PROFILE_SORT_METHOD)
+        captured, period, sort_method = await self._dialogue.ask(attributes)
+        is_sorted = sort_method.result is AccessResult.SUCCESS
+        columns = read_columns(captured.require())
         layout = Layout(
             columns=columns,
-            period_s=(await self._dialogue.get(PROFILE_PERIOD)).as_int(),
-            sort_method=SortMethod.FIFO if sort_method is None else read_sort_method(sort_method),
+            period_s=period.require().as_int(),
+            sort_method=read_sort_method(sort_method.require()) if is_sorted else SortMethod.FIFO,
         )
         self._tell_of_change(layout.layout_id)
-        captured = energy_columns(columns)
-        scaled = zip(captured, await self._energies(list(captured.values())), strict=True)
-        energies = tuple(replace(energy, column=column) for column, energy in scaled)
-        return ProfilePlan(layout=layout, energies=energies)
+        energies = energy_columns(columns)
+        scaled = zip(energies, await self._energies(list(energies.values())), strict=True)
+        return ProfilePlan(
+            layout=layout,
+            energies=tuple(replace(energy, column=column) for column, energy in scaled),
+        )
 
     def _tell_of_change(self, layout_id: str) -> None:
         before = self._layouts.setdefault(self._meter_id, layout_id)
