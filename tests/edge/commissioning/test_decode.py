@@ -12,6 +12,14 @@ from quince.edge.commissioning.dlms_frames import Opener
 from quince.edge.commissioning.layer import render
 from quince.model.errors import CodecError, InvalidValueError
 from quince.protocols.dlms.links.hdlc_frame import Frame, HdlcAddress
+from quince.protocols.dlms.security.envelopes import (
+    Form,
+    GeneralCiphering,
+    GeneralSigning,
+    Heading,
+    KeyInfo,
+)
+from quince.protocols.dlms.security.sealing import seal
 from quince.protocols.dlms.security.suite import Keys
 from quince.protocols.optical.iec62056_21.messages import DataBlock, Identification
 
@@ -88,6 +96,43 @@ def test_a_ciphered_apdu_stays_closed_without_keys():
 def test_a_ciphered_apdu_is_opened_with_the_keys_of_the_green_book():
     sealed = bytes.fromhex("c81e3001234567411312ff935a47566827c467bc7d825c3be4a77c3fcc056b6b")
     assert "class 8, 0-0:1.0.0, attribute or method 2" in explained(sealed, OPENER)
+
+
+def test_a_general_ciphering_names_both_parties_and_is_opened():
+    heading = Heading(
+        transaction_id=b"\1", originator=OPENER.system_title, recipient=b"QNG\0\0\0\0\1"
+    )
+    sealed = seal(
+        OPENER.keys,
+        protection=0x30,
+        system_title=OPENER.system_title,
+        counter=3,
+        plain=GET_CLOCK,
+        heading=heading.encode(),
+    )
+    key_info = KeyInfo(form=Form.GENERAL_CIPHERING)
+    told = explained(
+        GeneralCiphering(heading=heading, key_info=key_info, sealed=sealed).encode(), OPENER
+    )
+    assert "4d4d4d0000bc614e" in told
+    assert "class 8, 0-0:1.0.0, attribute or method 2" in told
+
+
+def test_a_signed_apdu_is_told_with_what_it_holds():
+    heading = Heading(transaction_id=b"\1", originator=bytes(8), recipient=bytes(8))
+    signing = GeneralSigning(heading=heading, content=GET_CLOCK, signature=bytes(64))
+    told = explained(signing.encode())
+    assert "signature not checked" in told
+    assert "0-0:1.0.0" in told
+
+
+def test_a_good_bye_is_told_as_one():
+    assert explained(bytes.fromhex("6203800100")) == "RLRQ: release"
+    assert explained(bytes.fromhex("6303800100")) == "RLRE: released"
+
+
+def test_a_long_list_is_cut_and_says_so():
+    assert "… and 8 more" in explained(bytes.fromhex("0128" + "1101" * 40))
 
 
 def test_a_ciphered_apdu_under_other_keys_says_so():
