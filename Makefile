@@ -71,7 +71,7 @@ mosquitto: ## Install the broker the tests like best (Debian, as root)
 		echo "mosquitto cannot be installed here: its tests are skipped, the demo uses the embedded broker"
 
 bench: setup ## Time the hot paths
-	$(RUN)pytest tests --benchmark-only --benchmark-columns=median,iqr,rounds
+	$(RUN)pytest tests --benchmark-only -r f --benchmark-columns=median,iqr,rounds
 
 wheels: setup ## Build a wheel of every package into dist/
 	$(UV) build --all-packages --wheel
