@@ -9,7 +9,7 @@ Source: the form is what recordings of 25 meters show; version 2's other escapes
 """
 
 from quince.model.errors import CodecError, InvalidValueError
-from quince.protocols.optical.crc import crc_kermit, crc_x25
+from quince.protocols.crc import crc_kermit, crc_x25
 
 _ESCAPE = b"\x1b" * 4
 _START = _ESCAPE + b"\x01" * 4
