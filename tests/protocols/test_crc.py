@@ -2,7 +2,7 @@
 
 import pytest
 
-from quince.protocols.optical.crc import crc_arc, crc_kermit, crc_x25
+from quince.protocols.crc import crc_arc, crc_kermit, crc_x25
 
 
 @pytest.mark.parametrize(

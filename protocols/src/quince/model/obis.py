@@ -52,20 +52,20 @@ class Obis:
 
 # The quantities this system reads by name. Source: Blue Book naming, group C 1 = active import,
 # D 8 = time integral 1 (register), D 29 = time integral 5 (one recording period: an interval).
-_REGISTER_D, _INTERVAL_D = 8, 29
-ACTIVE_IMPORT_REGISTER = Obis(1, 0, 1, _REGISTER_D, 0)
-ACTIVE_IMPORT_INTERVAL = Obis(1, 0, 1, _INTERVAL_D, 0)
+REGISTER_D, INTERVAL_D = 8, 29
+ACTIVE_IMPORT_REGISTER = Obis(1, 0, 1, REGISTER_D, 0)
+ACTIVE_IMPORT_INTERVAL = Obis(1, 0, 1, INTERVAL_D, 0)
 
 
 def interval_channel(register: Obis) -> Obis:
     """Return the name of a cumulative register's energy per recording period."""
-    if register.d != _REGISTER_D:
+    if register.d != REGISTER_D:
         raise InvalidValueError("obis", str(register), "not a cumulative register (D = 8)")
-    return replace(register, d=_INTERVAL_D)
+    return replace(register, d=INTERVAL_D)
 
 
 def register_channel(interval: Obis) -> Obis:
     """Return the name of the cumulative register whose growth an interval channel tells."""
-    if interval.d != _INTERVAL_D:
+    if interval.d != INTERVAL_D:
         raise InvalidValueError("obis", str(interval), "not an interval channel (D = 29)")
-    return replace(interval, d=_REGISTER_D)
+    return replace(interval, d=REGISTER_D)

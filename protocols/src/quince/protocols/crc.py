@@ -1,36 +1,42 @@
-"""The 16-bit checks of the pushing protocols: X-25 and Kermit in SML, ARC in P1 telegrams."""
+"""The 16-bit checks of frames: X-25 in HDLC and SML, Kermit in some SML, ARC in P1 telegrams."""
 
-_CCITT, _ARC = 0x8408, 0xA001  # reflected polynomials
+from binascii import crc_hqx
 
-
-def _table(polynomial: int) -> tuple[int, ...]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = value >> 1 ^ (polynomial if value & 1 else 0)  # noqa: PLW2901 - shifted out
-        table.append(value)
-    return tuple(table)
-
-
-_CCITT_TABLE, _ARC_TABLE = _table(_CCITT), _table(_ARC)
+_REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
+_ARC = 0xA001  # the reflected polynomial
 
 
 def crc_x25(octets: bytes) -> int:
-    """Return CRC-16/X-25 (HDLC's)."""
-    return _crc(octets, _CCITT_TABLE, 0xFFFF) ^ 0xFFFF
+    """Return CRC-16/X-25."""
+    return _reflected(octets, 0xFFFF) ^ 0xFFFF
 
 
 def crc_kermit(octets: bytes) -> int:
     """Return CRC-16/KERMIT."""
-    return _crc(octets, _CCITT_TABLE, 0)
+    return _reflected(octets, 0)
 
 
 def crc_arc(octets: bytes) -> int:
     """Return CRC-16/ARC."""
-    return _crc(octets, _ARC_TABLE, 0)
-
-
-def _crc(octets: bytes, table: tuple[int, ...], value: int) -> int:
+    value = 0
     for octet in octets:
-        value = value >> 8 ^ table[(value ^ octet) & 0xFF]
+        value = value >> 8 ^ _ARC_TABLE[(value ^ octet) & 0xFF]
     return value
+
+
+def _reflected(octets: bytes, start: int) -> int:
+    """Return what the C implementation makes of `octets`, their bits and its own reversed."""
+    crc = crc_hqx(octets.translate(_REVERSED), start)
+    return _REVERSED[crc & 0xFF] << 8 | _REVERSED[crc >> 8]
+
+
+def _arc_table() -> tuple[int, ...]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (_ARC if value & 1 else 0)  # noqa: PLW2901 - shifted out
+        table.append(value)
+    return tuple(table)
+
+
+_ARC_TABLE = _arc_table()

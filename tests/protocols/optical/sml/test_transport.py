@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from quince.model.errors import CodecError, InvalidValueError
-from quince.protocols.optical.crc import crc_kermit, crc_x25
+from quince.protocols.crc import crc_kermit, crc_x25
 from quince.protocols.optical.sml.transport import FILE_BYTES_MAX, FileReader, render_file
 
 START, ESCAPE = b"\x1b" * 4 + b"\x01" * 4, b"\x1b" * 4

@@ -18,7 +18,7 @@ from quince.protocols.dlms.cosem.clock import CLOCK_TIME, MeterTime
 from quince.protocols.dlms.cosem.names import ClassId
 from quince.protocols.dlms.cosem.profile import Column, SortMethod
 from quince.protocols.dlms.cosem.selection import BY_ENTRY, BY_RANGE, read_entries, read_range
-from quince.protocols.dlms.encoding.axdr import Data, Encoded, array
+from quince.protocols.dlms.encoding.axdr import Data, Encoded, array, encoded_array
 from quince.protocols.dlms.encoding.reader import encode_length, sized
 from quince.protocols.dlms.encoding.tags import Tag
 
@@ -207,7 +207,7 @@ class Profile:
             told = [row.whole for row in rows]
         else:
             told = [_structure(_pick(row.cells, picked)) for row in rows]
-        return Encoded(bytes((Tag.ARRAY,)) + encode_length(len(told)) + b"".join(told))
+        return encoded_array(told)
 
     def _with_nulls(self, rows: Sequence[Row]) -> list[Cells]:
         told = [row.cells for row in rows[:1]]

@@ -9,12 +9,12 @@ from decimal import Decimal
 from enum import StrEnum
 
 from quince.model.errors import InvalidValueError
-from quince.model.obis import Obis
+from quince.model.obis import REGISTER_D, Obis
 from quince.model.unit import POWER_OF_TEN
 
 ADDRESS_MAX = 65_535
 MOMENTARY_SCALER = -3
-_ENERGY_D, _MOMENTARY_D = 8, 7
+_MOMENTARY_D = 7
 _SCALE_MAX = 9
 
 # Each unit a profile may use, with the unit at scaler 0 it is a power of ten of.
@@ -111,7 +111,7 @@ def unit_of(obis: Obis) -> str:
 
     InvalidValueError for any other name: a Modbus profile tells nothing else.
     """
-    units = {_ENERGY_D: _ENERGY_UNITS, _MOMENTARY_D: _MOMENTARY_UNITS}.get(obis.d, {})
+    units = {REGISTER_D: _ENERGY_UNITS, _MOMENTARY_D: _MOMENTARY_UNITS}.get(obis.d, {})
     kind = (obis.c - 1) % _C_PER_PHASE + 1 if 1 <= obis.c <= _C_MAX else 0
     if kind not in units:
         raise InvalidValueError(

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from quince.model.errors import CodecError, InvalidValueError
-from quince.protocols.optical.crc import crc_arc
+from quince.protocols.crc import crc_arc
 from quince.protocols.optical.iec62056_21.datasets import DataSet, parse_data_sets
 
 # The longest recorded telegram has 1.1 kB; a P1 message to the customer adds up to 2 kB.

@@ -13,7 +13,14 @@ from typing import cast
 from quince.edge.errors import UnsupportedError
 from quince.edge.readers.reader import ProfilePiece
 from quince.model.interval import ENERGY_MAX, STEP_S, IntervalSeries, RegisterReading
-from quince.model.obis import ACTIVE_IMPORT_INTERVAL, Obis, interval_channel, register_channel
+from quince.model.obis import (
+    ACTIVE_IMPORT_INTERVAL,
+    INTERVAL_D,
+    REGISTER_D,
+    Obis,
+    interval_channel,
+    register_channel,
+)
 from quince.model.quality import Quality
 from quince.protocols.dlms.apdu.reference import Ref
 from quince.protocols.dlms.cosem.names import ClassId
@@ -28,7 +35,6 @@ _GOOD = Quality.GOOD
 _REGISTER_CLASSES = (ClassId.REGISTER, ClassId.EXTENDED_REGISTER)
 # Active and reactive energy, in and out: +A, -A, +R, -R.
 _ENERGY_C = range(1, 5)
-_REGISTER_D, _INTERVAL_D = 8, 29
 # Rate 0 is the total; tariffs of more than eight rates are not met.
 _RATES_MAX = 8
 _ENERGY_UNITS = (UNIT_WH, UNIT_VARH)
@@ -52,7 +58,7 @@ class Energy:
     @property
     def is_register(self) -> bool:
         """Whether the column holds a cumulative register."""
-        return self.value.obis.d == _REGISTER_D
+        return self.value.obis.d == REGISTER_D
 
     @property
     def channel(self) -> Obis:
@@ -87,7 +93,7 @@ class ProfilePlan:
 
 def is_register(ref: Ref) -> bool:
     """Say whether this is the value of an energy register that is worth reading."""
-    return ref.obis.d == _REGISTER_D and _is_energy(ref)
+    return ref.obis.d == REGISTER_D and _is_energy(ref)
 
 
 def energy_columns(columns: Sequence[Column]) -> dict[int, Ref]:
@@ -96,11 +102,11 @@ def energy_columns(columns: Sequence[Column]) -> dict[int, Ref]:
     Where a channel is captured both ways, its register counts.
     """
     found: dict[Obis, int] = {}
-    for d in (_REGISTER_D, _INTERVAL_D):
+    for d in (REGISTER_D, INTERVAL_D):
         for i, column in enumerate(columns):
             if column.ref.obis.d == d and column.data_index == 0 and _is_energy(column.ref):
                 name = column.ref.obis
-                found.setdefault(interval_channel(name) if d == _REGISTER_D else name, i)
+                found.setdefault(interval_channel(name) if d == REGISTER_D else name, i)
     return {i: columns[i].ref for _, i in sorted(found.items())}
 
 

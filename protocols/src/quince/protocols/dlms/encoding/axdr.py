@@ -12,7 +12,7 @@ from typing import cast
 
 from quince.model.errors import CodecError, InvalidValueError
 from quince.protocols.dlms.encoding.reader import Reader, encode_length, sized
-from quince.protocols.dlms.encoding.tags import NUMBER_FORMATS, STRINGS, TIME_OCTETS, Tag
+from quince.protocols.dlms.encoding.tags import NUMBER_FORMATS, STRINGS, TAGS, TIME_OCTETS, Tag
 
 # Real objects nest four or five deep; the rest of the room is for the unforeseen.
 DEPTH_MAX = 16
@@ -21,7 +21,6 @@ OBJECTS_MAX = 65_536
 _LISTS = frozenset({Tag.ARRAY, Tag.STRUCTURE})
 _ITEM_LISTS = _LISTS | {Tag.COMPACT_ARRAY}
 
-_TAGS = {tag.value: tag for tag in Tag}
 _UNPACKERS = {
     tag.value: (tag, struct.Struct(f">{letter}").unpack_from, struct.calcsize(f">{letter}"))
     for tag, letter in NUMBER_FORMATS.items()
@@ -164,7 +163,7 @@ class _Decoder:
             reader.at = at + 1 + size
             return data
         reader.at = at + 1
-        known = _TAGS.get(code)
+        known = TAGS.get(code)
         if known is None:
             raise CodecError(f"no data type has tag {code}")
         self._count(depth)
@@ -215,7 +214,7 @@ class _Decoder:
 
     def _shape(self, depth: int) -> _Shape:
         self._count(depth)
-        tag = _TAGS.get(self._reader.octet())
+        tag = TAGS.get(self._reader.octet())
         if tag is None or tag is Tag.COMPACT_ARRAY:
             raise CodecError("a compact array of something without a shape")
         if tag is Tag.STRUCTURE:

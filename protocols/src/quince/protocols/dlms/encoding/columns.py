@@ -11,12 +11,18 @@ from dataclasses import dataclass
 from quince.model.errors import CodecError
 from quince.protocols.dlms.encoding.axdr import Data
 from quince.protocols.dlms.encoding.reader import Reader
-from quince.protocols.dlms.encoding.tags import EMPTY, NUMBER_FORMATS, STRINGS, TIME_OCTETS, Tag
+from quince.protocols.dlms.encoding.tags import (
+    EMPTY,
+    NUMBER_FORMATS,
+    STRINGS,
+    TAGS,
+    TIME_OCTETS,
+    Tag,
+)
 
 # A captured object each; real profiles have a dozen, and each costs a slice per octet.
 COLUMNS_MAX = 256
 _OCTETS = STRINGS | TIME_OCTETS.keys()
-_TAGS = {tag.value: tag for tag in Tag}
 _WIDTHS = {
     **{tag: struct.calcsize(f">{letter}") for tag, letter in NUMBER_FORMATS.items()},
     **TIME_OCTETS,
@@ -175,9 +181,9 @@ def _fields(reader: Reader) -> int:
 
 def _tag(reader: Reader) -> Tag:
     code = reader.octet()
-    if code not in _TAGS:
+    if code not in TAGS:
         raise CodecError(f"no data type has tag {code}")
-    return _TAGS[code]
+    return TAGS[code]
 
 
 def _width(row: Reader, tag: Tag) -> int:

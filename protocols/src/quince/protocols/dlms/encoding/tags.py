@@ -63,3 +63,5 @@ NUMBER_FORMATS = {
 STRINGS = frozenset({Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING})
 TIME_OCTETS = {Tag.DATE_TIME: 12, Tag.DATE: 5, Tag.TIME: 4}
 EMPTY = frozenset({Tag.NULL, Tag.DONT_CARE})
+# By the octet that travels.
+TAGS = {tag.value: tag for tag in Tag}

@@ -4,10 +4,10 @@ Law: a frame is delimited by its length field, never by the next 7E, which may s
 octet, the check sequence included. Whatever does not verify is passed over up to the next 7E.
 """
 
-from binascii import crc_hqx
 from dataclasses import dataclass, field
 
 from quince.model.errors import CodecError, InvalidValueError, LocalProtocolError
+from quince.protocols.crc import crc_x25
 from quince.protocols.dlms.encoding.reader import Reader
 
 _FLAG = 0x7E
@@ -23,7 +23,6 @@ FRAME_OCTETS_MAX = _LENGTH_MASK
 OVERHEAD_OCTETS_MAX = 15
 # Of these, what is in front of the information.
 _HEADER_OCTETS_MAX = OVERHEAD_OCTETS_MAX - _CHECK_OCTETS
-_REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 # A whole read of a driver; what waits here was not taken, which is a driver's mistake.
 _BUFFER_OCTETS_MAX = 0x20000
 _ADDRESS_SIZES = frozenset({1, 2, 4})
@@ -139,9 +138,8 @@ class Frame:
 
 
 def check_sequence(octets: bytes) -> bytes:
-    """Return the CRC-16/X-25 of `octets` as it travels: the C implementation, bits reversed."""
-    crc = crc_hqx(octets.translate(_REVERSED), 0xFFFF) ^ 0xFFFF
-    return bytes((_REVERSED[crc >> 8], _REVERSED[crc & 0xFF]))
+    """Return the CRC-16/X-25 of `octets` as it travels."""
+    return crc_x25(octets).to_bytes(_CHECK_OCTETS, "little")
 
 
 def decode_frame(octets: bytes) -> Frame:

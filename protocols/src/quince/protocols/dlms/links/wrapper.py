@@ -6,7 +6,6 @@ from quince.model.errors import CodecError, LocalProtocolError
 from quince.protocols.dlms.links.link import ApduReceived, Link, LinkEvent
 
 MANAGEMENT_LOGICAL_DEVICE = 1
-PUBLIC_CLIENT = 16
 _HEADER = struct.Struct(">HHHH")
 HEADER_OCTETS = _HEADER.size
 _VERSION = 1

@@ -5,11 +5,12 @@ Source: the forms are those of recorded telegrams of DSMR 2.2 to 5.0, e-MUCS and
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from quince.model.errors import CodecError
 from quince.model.obis import Obis
+from quince.protocols.optical.iec62056_21 import datasets
 from quince.protocols.optical.iec62056_21.datasets import Value, cumulative_registers
 from quince.protocols.optical.registers import with_totals
 from quince.protocols.optical.telegram import Telegram
@@ -21,8 +22,7 @@ _DEVICE_TYPE, _READINGS, _HISTORIC = "24.1.0", ("24.2.1", "24.2.3"), "24.3.0"
 _CHILD_EQUIPMENT = ("96.1.0", "96.1.1")
 _HISTORIC_VALUES = 6  # stamp, status, period, number of values, their address, their unit
 _NUMBER = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,9})?")
-_STAMP = re.compile(r"(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)([WS]?)", re.ASCII)
-_SUMMER_OFFSET = timedelta(hours=1)
+_STAMP = re.compile(r"(\d{12})([WS]?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +63,13 @@ def parse_stamp(text: str, utc_offset_min: int) -> datetime:
     match = _STAMP.fullmatch(text)
     if match is None:
         raise CodecError(f"not a time stamp: {text!r}")
-    year, month, day, hour, minute, second = map(int, match.groups()[:-1])
-    try:
-        shown = datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
-    except ValueError as error:
-        raise CodecError(f"not a time stamp: {text!r}") from error
-    summer = _SUMMER_OFFSET if match[7] == "S" else timedelta(0)
-    return shown - timedelta(minutes=utc_offset_min) - summer
+    season = "1" if match[2] == "S" else "0"
+    return datasets.parse_stamp(season + match[1], utc_offset_min)
 
 
 def render_stamp(moment_utc: datetime, utc_offset_min: int) -> str:
     """Return `YYMMDDhhmmssW`, in standard time."""
-    return f"{moment_utc + timedelta(minutes=utc_offset_min):%y%m%d%H%M%S}W"
+    return datasets.render_stamp(moment_utc, utc_offset_min)[1:] + "W"
 
 
 def equipment_id(telegram: Telegram) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from quince.model.errors import CodecError, InvalidValueError
-from quince.model.obis import Obis
+from quince.model.obis import REGISTER_D, Obis
 from quince.model.unit import POWER_OF_TEN, whole_units
 
 # Printable characters; an address has no '!', which ends a read-out, and neither has parentheses.
@@ -144,7 +144,7 @@ def cumulative_registers(data_sets: Iterable[DataSet]) -> dict[Obis, int]:
         match = _CUMULATIVE.fullmatch(data_set.address)
         if match is not None and _unit_of(data_set.values[0]) in POWER_OF_TEN:
             channel, quantity, tariff = match.groups(default="0")
-            obis = Obis(1, int(channel), int(quantity), 8, int(tariff))
+            obis = Obis(1, int(channel), int(quantity), REGISTER_D, int(tariff))
             registers[obis] = whole_units(*_energy(data_set.values[0]))
     return registers
 

@@ -11,16 +11,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from quince.model.errors import CodecError, InvalidValueError
-from quince.model.obis import Obis
+from quince.model.obis import REGISTER_D, Obis
 from quince.model.unit import whole_units
-from quince.protocols.optical.crc import crc_x25
+from quince.protocols.crc import crc_x25
 from quince.protocols.optical.sml import fields
 from quince.protocols.optical.sml.fields import Field, parse_fields
 
 _OPEN, _CLOSE, _LIST = 0x0101, 0x0201, 0x0701
 _NAME_OCTETS = 6
 _SCALER_MAX = 127
-_CUMULATIVE_D, _CURRENT_F = 8, 255
+_CURRENT_F = 255
 _REGISTER_MAX = 2**63 - 1  # what every store behind this holds
 # Units of the Blue Book's table: 30 Wh, 32 varh.
 UNIT_WH, UNIT_VARH = 30, 32
@@ -64,7 +64,7 @@ def cumulative_registers(entries: Iterable[Entry]) -> dict[Obis, int]:
     registers = {
         entry.obis: whole_units(entry.value, entry.scaler)
         for entry in entries
-        if entry.obis.a == 1 and entry.obis.d == _CUMULATIVE_D and entry.obis.f == _CURRENT_F
+        if entry.obis.a == 1 and entry.obis.d == REGISTER_D and entry.obis.f == _CURRENT_F
         if entry.unit in (UNIT_WH, UNIT_VARH)
         if isinstance(entry.value, int) and not isinstance(entry.value, bool) and entry.value >= 0
     }
