@@ -256,9 +256,9 @@ async def test_a_register_that_is_not_there_is_told_apart() -> None:
         await port_of(FakeClient(ExceptionResponse(3, 2))).read(Table.HOLDING, 0, 1)
 
 
-async def test_a_name_is_fit_for_a_terminal() -> None:
-    reply = ReadDeviceInformationResponse(information={0: b"A\x1b[2JB\xff", 1: [b"C", b"D"]})
-    assert await port_of(FakeClient(reply)).device_identification() == {0: "A[2JB"}
+async def test_a_name_is_read_as_ascii() -> None:
+    reply = ReadDeviceInformationResponse(information={0: b"AB\xff", 1: [b"C", b"D"]})
+    assert await port_of(FakeClient(reply)).device_identification() == {0: "AB"}
 
 
 async def test_an_identification_answered_by_something_else_is_refused() -> None:

@@ -134,7 +134,7 @@ async def test_a_recorded_meter_tells_who_it_is_and_what_o_clock(public_data: Pa
 
 
 async def test_a_name_is_fit_for_a_terminal() -> None:
-    telegram = b"/Q\x1bNC5\x02SIM\r\n\r\n1.8.0(1.000*kWh)\r\n!\r\n"
+    telegram = b"/QNC5\x02S\x1bIM\r\n\r\n1.8.0(1.000*kWh)\r\n!\r\n"
     assert await reader(telegram).identify() == Identity(serial="", maker="QNC", model="5SIM")
 
 

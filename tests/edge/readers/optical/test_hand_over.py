@@ -14,7 +14,7 @@ from quince.edge.readers.dlms.line import DlmsLine, open_dlms
 from quince.edge.readers.dlms.login import InClear
 from quince.edge.readers.dlms.reader import DlmsReader
 from quince.edge.readers.optical import session as optical_session
-from quince.edge.readers.optical.hand_over import hand_over_to_hdlc
+from quince.edge.readers.optical.session import Session
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.lines.faults import Faults
 from quince.firmware_sims.load import Household, Supply
@@ -110,7 +110,7 @@ async def test_a_dlms_meter_is_read_through_a_head_that_echoes() -> None:
 
 async def test_the_line_ends_at_the_offered_baud_in_eight_bits() -> None:
     script = Script(METER, CONSENT)
-    assert await hand_over_to_hdlc(script, "12345678") == 9600
+    assert await Session(script, "12345678").hand_over() == 9600
     assert script.heard == [b"/?12345678!\r\n", b"\x06252\r\n"]
     assert script.lines == [(300, True, False), (9600, None, None), (9600, False, False)]
 
@@ -118,13 +118,13 @@ async def test_the_line_ends_at_the_offered_baud_in_eight_bits() -> None:
 @pytest.mark.parametrize("answer", [b"", b"\x06\x1a\x1a"])
 async def test_a_meter_that_confirms_nothing_is_taken_at_its_word(answer: bytes) -> None:
     script = Script(METER, answer)
-    assert await hand_over_to_hdlc(script, "") == 9600
+    assert await Session(script, "").hand_over() == 9600
 
 
 async def test_a_meter_that_gives_its_read_out_instead_is_refused() -> None:
     script = Script(METER, DataBlock(text="1.8.0(1*kWh)\r\n!\r\n"))
     with pytest.raises(RemoteProtocolError, match="DataBlock"):
-        await hand_over_to_hdlc(script, "")
+        await Session(script, "").hand_over()
 
 
 async def test_a_meter_that_talks_on_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,10 +136,10 @@ async def test_a_meter_that_talks_on_is_refused(monkeypatch: pytest.MonkeyPatch)
             return await super().read(deadline_s) if self.pending else b"\x021.8.0(1"
 
     with pytest.raises(RemoteProtocolError, match="talks on"):
-        await hand_over_to_hdlc(Talkative(METER), "")
+        await Session(Talkative(METER), "").hand_over()
 
 
 async def test_a_mode_a_meter_speaks_no_hdlc() -> None:
     old = Identification(maker="QUi", baud_character="X", name="")
     with pytest.raises(UnsupportedError, match="mode A"):
-        await hand_over_to_hdlc(Script(old), "")
+        await Session(Script(old), "").hand_over()

@@ -11,7 +11,9 @@ from quince.protocols.dlms.apdu.apdu import decode_apdu
 from quince.protocols.dlms.encoding.axdr import decode
 from quince.protocols.dlms.encoding.reader import Reader
 from quince.protocols.dlms.errors import ProtectionError
+from quince.protocols.dlms.links import hdlc_control
 from quince.protocols.dlms.links.hdlc_frame import Frame, FrameReader, HdlcAddress, decode_frame
+from quince.protocols.dlms.links.hdlc_unnumbered import LLC
 from quince.protocols.dlms.security.envelopes import (
     GLO_INITIATE_REQUEST,
     GLO_INITIATE_RESPONSE,
@@ -27,27 +29,28 @@ from quince.protocols.dlms.security.suite import Keys
 _FLAG = b"\x7e"
 _HDLC_FORMAT = 0xA0
 _PIECE_OCTETS = 4096  # as a line gives them: no link takes a whole capture at once
-_LLC = (b"\xe6\xe6\x00", b"\xe6\xe7\x00")
-_LLC_NAMES = {_LLC[0]: "command", _LLC[1]: "response"}
+_LLC_NAMES = {LLC[True]: "command", LLC[False]: "response"}
 _WRAPPER_VERSION = b"\x00\x01"
 _WRAPPER_OCTETS = 8
-_POLL_FINAL = 0x10
 _UNNUMBERED = {
-    0x83: "SNRM: connect",
-    0x63: "UA: agreed",
-    0x43: "DISC: disconnect",
-    0x0F: "DM: disconnected",
-    0x87: "FRMR: frame refused",
-    0x03: "UI: unnumbered information",
+    hdlc_control.SNRM: "SNRM: connect",
+    hdlc_control.UA: "UA: agreed",
+    hdlc_control.DISC: "DISC: disconnect",
+    hdlc_control.DM: "DM: disconnected",
+    hdlc_control.FRMR: "FRMR: frame refused",
+    hdlc_control.UI: "UI: unnumbered information",
 }
-_UI = 0x03
 _ASSOCIATION = frozenset(bytes((tag,)) for tag in (acse.AARQ, acse.AARE, acse.RLRQ, acse.RLRE))
 _INITIATES = {b"\x01": initiate.decode_request, b"\x08": initiate.decode_response}
 _CIPHERED_INITIATES = (bytes((GLO_INITIATE_REQUEST,)), bytes((GLO_INITIATE_RESPONSE,)))
 _PROTECTIONS = {AUTHENTICATED: "authenticated", ENCRYPTED: "encrypted"}
 # One signs for the meter, another for whoever passes it on.
 SIGNATURES_MAX = 4
-_SUPERVISORY = {0x01: "RR: ready", 0x05: "RNR: not ready", 0x09: "REJ: send again"}
+_SUPERVISORY = {
+    hdlc_control.READY: "RR: ready",
+    hdlc_control.NOT_READY: "RNR: not ready",
+    hdlc_control.REJECT: "REJ: send again",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,23 +165,28 @@ def _segment(frame: Frame) -> str:
 
 
 def _control(control: int) -> str:
-    mark = ", P/F" if control & _POLL_FINAL else ""
-    if not control & 1:
-        return f"I: information, N(S) {control >> 1 & 7}, N(R) {control >> 5}{mark}"
-    if control & 0x0F in _SUPERVISORY:
-        return f"{_SUPERVISORY[control & 0x0F]}, N(R) {control >> 5}{mark}"
-    name = _UNNUMBERED.get(control & ~_POLL_FINAL, f"control {control:#04x}")
-    return f"{name}{mark}"
+    mark = ", P/F" if control & hdlc_control.POLL else ""
+    expected = hdlc_control.expected_number(control)
+    if hdlc_control.is_information(control):
+        number = hdlc_control.sent_number(control)
+        return f"I: information, N(S) {number}, N(R) {expected}{mark}"
+    kind = hdlc_control.supervisory_kind(control)
+    if kind is not None:
+        return f"{_SUPERVISORY[kind]}, N(R) {expected}{mark}"
+    unnumbered = hdlc_control.unnumbered_kind(control)
+    return f"{_UNNUMBERED.get(unnumbered, f'control {control:#04x}')}{mark}"
 
 
 def _carries_apdu(frame: Frame) -> bool:
-    is_numbered = not frame.control & 1
-    return bool(frame.information) and (is_numbered or frame.control & ~_POLL_FINAL == _UI)
+    is_information = hdlc_control.is_information(frame.control)
+    return bool(frame.information) and (
+        is_information or hdlc_control.unnumbered_kind(frame.control) == hdlc_control.UI
+    )
 
 
 def _llc(octets: bytes, opener: Opener | None) -> Layer:
-    header = octets[: len(_LLC[0])]
-    if header not in _LLC:
+    header = octets[: len(LLC[True])]
+    if header not in _LLC_NAMES:
         return Layer(name=f"no LLC: a later segment of something, {len(octets)} octets")
     apdu = explain_apdu(octets[len(header) :], opener)
     return Layer(name=f"LLC {header.hex()}: {_LLC_NAMES[header]}", inner=(apdu,))

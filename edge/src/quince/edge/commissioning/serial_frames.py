@@ -81,31 +81,41 @@ def explain_sml(octets: bytes) -> Layer:
     """Explain every file in a capture; a damaged one is named and passed over."""
     reader = FileReader()
     reader.receive_data(octets)
-    files: list[Layer] = []
-    while len(files) < FRAMES_MAX:
-        try:
-            if (content := reader.next_file()) is None:
-                break
-            lists = tuple(explain_value("values of one meter", one) for one in parse_lists(content))
-            files.append(Layer(name="file, check sequence fits", inner=lists))
-        except CodecError as error:
-            files.append(Layer(name=f"{_DAMAGED}{error}"))
-    return _all(files, "SML")
+
+    def next_file() -> Layer | None:
+        content = reader.next_file()
+        if content is None:
+            return None
+        lists = tuple(explain_value("values of one meter", one) for one in parse_lists(content))
+        return Layer(name="file, check sequence fits", inner=lists)
+
+    return _all(_each(next_file), "SML")
 
 
 def explain_telegram(octets: bytes) -> Layer:
     """Explain every telegram in a capture; a damaged one is named and passed over."""
     reader = TelegramReader()
     reader.receive_data(octets)
-    telegrams: list[Layer] = []
-    while len(telegrams) < FRAMES_MAX:
+
+    def next_telegram() -> Layer | None:
+        telegram = reader.next_telegram()
+        return None if telegram is None else explain_value("telegram", telegram)
+
+    return _all(_each(next_telegram), "DSMR P1, or mode D")
+
+
+def _each(next_layer: Callable[[], Layer | None]) -> list[Layer]:
+    """Return the first FRAMES_MAX layers, with a name alone where CodecError was raised."""
+    layers: list[Layer] = []
+    while len(layers) < FRAMES_MAX:
         try:
-            if (telegram := reader.next_telegram()) is None:
-                break
-            telegrams.append(explain_value("telegram", telegram))
+            layer = next_layer()
         except CodecError as error:
-            telegrams.append(Layer(name=f"{_DAMAGED}{error}"))
-    return _all(telegrams, "DSMR P1, or mode D")
+            layer = Layer(name=f"{_DAMAGED}{error}")
+        if layer is None:
+            break
+        layers.append(layer)
+    return layers
 
 
 def explain_iec62056_21(octets: bytes) -> Layer:

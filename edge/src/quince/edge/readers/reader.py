@@ -1,7 +1,7 @@
 """What the gateway asks of any meter, whatever it speaks: to be read, and to be told."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import NoReturn, Protocol
@@ -25,12 +25,20 @@ class ProfilePiece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who a meter says it is; an empty text where its protocol does not tell."""
+    """Who a meter says it is; an empty text where its protocol does not tell.
+
+    What cannot be printed is left out: a terminal is to show it.
+    """
 
     serial: str
     maker: str = ""
     model: str = ""
     firmware: str = ""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            text = getattr(self, field.name)
+            object.__setattr__(self, field.name, "".join(filter(str.isprintable, text)))
 
 
 class Reader(Protocol):
@@ -137,3 +145,13 @@ class ReadOnly:
 
     def _refuse(self, what: str) -> NoReturn:
         raise UnsupportedError(f"{type(self).__name__}: no {what}")
+
+
+class WithoutProfile(ReadOnly):
+    """A meter that keeps no load profile, and cannot be told anything."""
+
+    _meter_id: str
+
+    async def intervals(self, start_utc: datetime, end_utc: datetime) -> NoReturn:
+        """Raise UnsupportedError: there is no load profile to read."""
+        raise UnsupportedError(f"{self._meter_id}: no profile for {start_utc}..{end_utc}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from quince.edge.readers.dlms.dialogue import Heard, pass_over
 from quince.edge.readers.dlms.login import Login
 from quince.edge.readers.dlms.reader import DlmsReader
-from quince.edge.readers.optical.hand_over import hand_over_to_hdlc
+from quince.edge.readers.optical.session import Session
 from quince.edge.transports import open_transport
 from quince.model.errors import QuinceError
 from quince.model.rng import Rng
@@ -110,7 +110,7 @@ async def open_dlms(  # noqa: PLR0913 - what a session stands on
     )
     try:
         if line.is_optical:
-            await hand_over_to_hdlc(transport, line.optical_address)
+            await Session(transport, line.optical_address).hand_over()
         await reader.associate()
         login.settle()
         yield reader

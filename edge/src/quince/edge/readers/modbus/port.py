@@ -116,9 +116,7 @@ class PymodbusPort:
 
 
 def _shown(octets: bytes) -> str:
-    """Return the printable ASCII of a text: a terminal is to show it."""
-    text = octets[:_TEXT_CHARACTERS_MAX].decode("ascii", errors="ignore")
-    return "".join(filter(str.isprintable, text))
+    return octets[:_TEXT_CHARACTERS_MAX].decode("ascii", errors="ignore")
 
 
 def _accepted(reply: ModbusPDU, what: str) -> ModbusPDU:

@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import structlog
 
-from quince.edge.errors import ReadTimeoutError, UnsupportedError
+from quince.edge.errors import ReadTimeoutError
 from quince.edge.readers.modbus.line import ModbusLine, open_port
 from quince.edge.readers.modbus.port import AddressRefusedError, ModbusPort
-from quince.edge.readers.reader import Identity, ReadOnly
+from quince.edge.readers.reader import Identity, WithoutProfile
 from quince.model.clock import Clock
 from quince.model.errors import CodecError, InvalidValueError, RemoteProtocolError
 from quince.model.interval import RegisterReading
@@ -82,7 +82,7 @@ class Momentary:
     unit: str
 
 
-class ModbusReader(ReadOnly):
+class ModbusReader(WithoutProfile):
     """What a Modbus meter knows, in the agent's words."""
 
     def __init__(
@@ -145,10 +145,6 @@ class ModbusReader(ReadOnly):
             self._momentary(point, at_utc, value)
             for point, at_utc, value in await self._values(placed, placed.momentaries)
         ]
-
-    async def intervals(self, start_utc: datetime, end_utc: datetime) -> NoReturn:
-        """Raise UnsupportedError: there is no load profile to read."""
-        raise UnsupportedError(f"{self._meter_id}: no profile for {start_utc}..{end_utc}")
 
     async def _values(
         self, profile: ModbusProfile, points: Sequence[Point]

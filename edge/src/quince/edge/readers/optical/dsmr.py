@@ -6,11 +6,9 @@ They keep no load profile that can be asked for, and cannot be told anything.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import NoReturn
 
-from quince.edge.errors import UnsupportedError
 from quince.edge.readers.optical.listening import hear_whole
-from quince.edge.readers.reader import Identity, ReadOnly
+from quince.edge.readers.reader import Identity, WithoutProfile
 from quince.edge.transports import Transport, open_transport
 from quince.model.clock import Clock
 from quince.model.interval import RegisterReading
@@ -26,7 +24,7 @@ LISTEN_S_MAX = 25.0
 _EIGHT_BITS_BAUD = 115_200
 
 
-class DsmrReader(ReadOnly):
+class DsmrReader(WithoutProfile):
     """What a meter's telegrams tell, in the agent's words."""
 
     def __init__(
@@ -48,7 +46,7 @@ class DsmrReader(ReadOnly):
     async def identify(self) -> Identity:
         """Return maker and model of the identification, and the equipment's number."""
         telegram = await self._hear()
-        name = "".join(filter(str.isprintable, telegram.identification))
+        name = telegram.identification
         return Identity(
             serial=objects.equipment_id(telegram), maker=name[:3].upper(), model=name[3:]
         )
@@ -68,10 +66,6 @@ class DsmrReader(ReadOnly):
             RegisterReading(meter_id=self._meter_id, obis=obis, at_utc=at_utc, value=value)
             for obis, value in objects.registers(telegram).items()
         ]
-
-    async def intervals(self, start_utc: datetime, end_utc: datetime) -> NoReturn:
-        """Raise UnsupportedError: there is no load profile to read."""
-        raise UnsupportedError(f"{self._meter_id}: no profile for {start_utc}..{end_utc}")
 
     def _shown_by(self, telegram: Telegram) -> datetime:
         shown_utc = objects.clock(telegram, self._utc_offset_min)

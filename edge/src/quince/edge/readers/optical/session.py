@@ -125,7 +125,11 @@ class Session:
         await self._hear(Written)
 
     async def hand_over(self) -> int:
-        """Leave the line to HDLC at the baud given back, in eight bits: mode E.
+        """Sign on, and leave the line to HDLC at the baud given back, in eight bits: mode E.
+
+        ReadTimeoutError, RemoteProtocolError or TransportError if the meter does not answer, or
+        does not hand over; UnsupportedError if it cannot. A session of HDLC that was never ended
+        keeps a meter from hearing this until its own inactivity time is over.
 
         Some meters confirm, some do not, and what they confirm may come at the old baud: silence
         and noise are taken for consent, because HDLC's own opening will tell. A read-out is none.

@@ -7,11 +7,9 @@ pushes fewer and coarser values; what it pushes is taken as it is.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import NoReturn
 
-from quince.edge.errors import UnsupportedError
 from quince.edge.readers.optical.listening import hear_whole
-from quince.edge.readers.reader import Identity, ReadOnly
+from quince.edge.readers.reader import Identity, WithoutProfile
 from quince.edge.transports import Transport, open_transport
 from quince.model.clock import Clock
 from quince.model.errors import CodecError
@@ -34,7 +32,7 @@ _MAKER = (Obis.parse("129-129:199.130.3"), Obis.parse("1-0:96.50.1*1"))
 _FIRMWARE = (Obis.parse("1-0:0.2.0"), Obis.parse("1-0:0.2.0*0"))
 
 
-class SmlReader(ReadOnly):
+class SmlReader(WithoutProfile):
     """What an SML meter tells, in the agent's words."""
 
     def __init__(self, transport: Transport, *, meter_id: str, clock: Clock) -> None:
@@ -67,10 +65,6 @@ class SmlReader(ReadOnly):
             for obis, value in registers.items()
         ]
 
-    async def intervals(self, start_utc: datetime, end_utc: datetime) -> NoReturn:
-        """Raise UnsupportedError: there is no load profile to read."""
-        raise UnsupportedError(f"{self._meter_id}: no profile for {start_utc}..{end_utc}")
-
     async def _hear_list(self) -> ValueList:
         return await hear_whole(
             self._transport, self._files.receive_data, self._next_list, within_s=LISTEN_S_MAX
@@ -89,7 +83,7 @@ class SmlReader(ReadOnly):
 def _text_of(values: ValueList, names: tuple[Obis, ...]) -> str:
     found = (one.value for one in values.entries if one.obis in names)
     octets = next((value for value in found if isinstance(value, bytes)), b"")
-    return "".join(filter(str.isprintable, octets.decode("ascii", "replace")))
+    return octets.decode("ascii", "replace")
 
 
 @asynccontextmanager
