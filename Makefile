@@ -63,7 +63,7 @@ fix: setup ## Format, and fix what can be fixed
 
 proto: setup ## Compile the gateway contract again
 	$(RUN)python -m grpc_tools.protoc -Iprotocols/src --python_out=protocols/src --pyi_out=protocols/src \
-		protocols/src/quince/protocols/gateway/uplink.proto
+		protocols/src/quince/protocols/gateway/*.proto
 
 mosquitto: ## Install the broker the tests like best (Debian, as root)
 	@command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || \

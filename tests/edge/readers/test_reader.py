@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from quince.edge.errors import UnsupportedError
-from quince.edge.readers.reader import MeterKey, ReadOnly
+from quince.edge.readers.reader import ReadOnly
+from quince.model.meter_key import MeterKey
 
 
 def no_progress(_done: int, _total: int) -> None:

@@ -8,14 +8,17 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from quince.model.errors import CodecError, InvalidValueError
-from quince.model.event import EventKind, MeterEvent
+from quince.model.event import EventKind, GatewayEvent, GatewayEventKind, MeterEvent
 from quince.model.interval import ENERGY_MAX, IntervalSeries, RegisterReading
 from quince.model.obis import ACTIVE_IMPORT_INTERVAL, ACTIVE_IMPORT_REGISTER
 from quince.model.quality import Quality
 from quince.protocols.gateway.messages import (
     MESSAGE_BYTES_MAX,
+    RESULT_BODY_BYTES_MAX,
+    CommandResult,
     Content,
     Envelope,
+    Stage,
     Watermark,
     decode_ack,
     decode_uplink,
@@ -191,7 +194,20 @@ def test_topics_name_cell_gateway_and_way():
     assert address.ack == "quince/v1/sv-1/gw-1/down/ack"
     assert parse_up(address.up(Way.STATE)) == (address, Way.STATE)
     assert "quince/v1/sv-1/+/up/iv" in cell_filters("sv-1")
-    assert [way_of(lane) for lane in Lane] == [Way.EVENTS, *[Way.INTERVALS] * 3]
+    assert [way_of(lane) for lane in Lane] == [
+        Way.EVENTS,
+        Way.RESULTS,
+        Way.INTERVALS,
+        Way.INTERVALS,
+    ]
+
+
+def test_a_gateway_hears_and_says_under_its_own_name_alone():
+    address = GatewayAddress(cell="sv-1", gateway="gw-1")
+    assert address.command == "quince/v1/sv-1/gw-1/down/cmd"
+    assert address.configuration == "quince/v1/sv-1/gw-1/down/cfg"
+    assert address.all_up == "quince/v1/sv-1/gw-1/up/#"
+    assert address.all_down == "quince/v1/sv-1/gw-1/down/#"
 
 
 @pytest.mark.parametrize(
@@ -216,3 +232,42 @@ def test_the_compiled_contract_is_the_written_one(tmp_path):
     subprocess.run([*command, str(source / f"{contract}.proto")], check=True)
     compiled = (tmp_path / f"{contract}_pb2.py").read_text()
     assert compiled == (source / f"{contract}_pb2.py").read_text()
+
+
+def test_how_far_a_command_is_and_what_happened_to_the_gateway_arrive_as_they_were_said():
+    done = CommandResult(
+        command_id=bytes(16),
+        stage=Stage.DONE,
+        at_utc=NOON,
+        media="application/json",
+        body=b"{}",
+    )
+    on_its_way = CommandResult(
+        command_id=bytes(16), stage=Stage.PROGRESS, at_utc=NOON, parts_done=3, parts=9
+    )
+    refused = CommandResult(
+        command_id=bytes(16), stage=Stage.REFUSED, at_utc=NOON, code="expired", detail="too late"
+    )
+    stepped = GatewayEvent(kind=GatewayEventKind.CLOCK_STEPPED, at_utc=NOON, detail="3600 s")
+    content = Content(results=(on_its_way, done, refused), gateway_events=(stepped,))
+    _, arrived = decode_uplink(encode_uplink(ENVELOPE, encode_content(content)))
+    assert arrived == content
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"command_id": b"x"}, "command_id"),
+        ({"parts_done": 2, "parts": 1}, "parts_done"),
+        ({"body": bytes(RESULT_BODY_BYTES_MAX + 1)}, "body"),
+    ],
+)
+def test_a_result_that_cannot_be_is_refused_by_its_field(change, field):
+    with pytest.raises(InvalidValueError, match=field):
+        CommandResult(
+            **({"command_id": bytes(16), "stage": Stage.ACCEPTED, "at_utc": NOON} | change)
+        )
+
+
+def test_the_last_three_stages_end_a_command():
+    assert [stage.is_final for stage in Stage] == [False, False, True, True, True]

@@ -30,3 +30,28 @@ class MeterEvent:
     def __post_init__(self) -> None:
         require_utc("at_utc", self.at_utc)
         require_utc("received_utc", self.received_utc)
+
+
+class GatewayEventKind(StrEnum):
+    """What happens to a gateway itself; none of it says anything about a meter's supply."""
+
+    STARTED = "started"
+    CLOCK_STEPPED = "clock_stepped"
+    OUTBOX_FULL = "outbox_full"
+    OUTBOX_DRAINED = "outbox_drained"
+    METER_SILENT = "meter_silent"
+    METER_BACK = "meter_back"
+    CONFIGURED = "configured"
+    CERTIFICATE_RENEWED = "certificate_renewed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayEvent:
+    """One event of a gateway: identical (kind, at_utc, detail) is the same event."""
+
+    kind: GatewayEventKind
+    at_utc: datetime
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        require_utc("at_utc", self.at_utc)

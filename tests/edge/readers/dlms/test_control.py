@@ -15,7 +15,7 @@ from quince.edge.readers.dlms.counters import CounterStore
 from quince.edge.readers.dlms.line import DlmsLine, open_dlms
 from quince.edge.readers.dlms.login import InClear, Login, login
 from quince.edge.readers.dlms.reader import DlmsReader
-from quince.edge.readers.reader import MeterKey, SupplyState
+from quince.edge.readers.reader import SupplyState
 from quince.firmware_sims.dlms.image import seal_firmware
 from quince.firmware_sims.dlms.meter import Build, DlmsMeter
 from quince.firmware_sims.dlms.server import serve_hdlc, serve_wrapper
@@ -26,6 +26,7 @@ from quince.model.errors import (
     QuinceError,
     RemoteProtocolError,
 )
+from quince.model.meter_key import MeterKey
 from quince.protocols.dlms.apdu.reference import Access, AccessResult, Ref
 from quince.protocols.dlms.association.session import ServerSession
 from quince.protocols.dlms.cosem import image as images

@@ -17,12 +17,12 @@ from quince.edge.readers.dlms.counters import CounterStore
 from quince.edge.readers.dlms.line import DlmsLine, open_dlms
 from quince.edge.readers.dlms.login import Ciphered, login
 from quince.edge.readers.dlms.security import DlmsSecurity, authentication
-from quince.edge.readers.reader import MeterKey
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.security_config import SecurityConfig, believed
 from quince.firmware_sims.dlms.server import serve_wrapper
 from quince.firmware_sims.load import Household, Supply
 from quince.model.errors import InvalidValueError
+from quince.model.meter_key import MeterKey
 from quince.protocols.dlms.errors import AuthenticationError, ProtectionError
 from quince.protocols.dlms.security.elliptic import generate
 from quince.protocols.dlms.security.suite import Suite

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from quince.edge import cli
 from quince.edge.agent import MeterPlan
+from quince.edge.cli.main import main
 from quince.edge.config import load_config
 from quince.edge.profiles.catalogue import load_profile
 from quince.edge.readers.dlms.counters import CounterStore
@@ -79,7 +79,7 @@ def test_a_modbus_meters_registers_and_what_flows_now_are_printed(
         "sys.argv", ["quince-edge", "read", "M1", "--config", str(tmp_path / "gateway.toml")]
     )
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main()
     assert ended.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     said = [line.split() for line in lines]

@@ -8,6 +8,7 @@ from typing import NoReturn, Protocol
 
 from quince.edge.errors import UnsupportedError
 from quince.model.interval import IntervalSeries, RegisterReading
+from quince.model.meter_key import MeterKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +71,6 @@ class SupplyState(StrEnum):
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
     READY = "ready"  # the customer may push the button
-
-
-class MeterKey(StrEnum):
-    """Which of a meter's keys."""
-
-    ENCRYPTION = "encryption"
-    AUTHENTICATION = "authentication"
-    MASTER = "master"
 
 
 Progress = Callable[[int, int], None]  # blocks done, blocks in all

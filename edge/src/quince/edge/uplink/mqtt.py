@@ -139,9 +139,10 @@ async def _connect(
         properties=_session_expiry() if five else None,
         clean_session=None if five else False,
     ) as client:
-        granted = await client.subscribe(address.ack, qos=1)
-        if any(getattr(code, "value", code) >= _REFUSED for code in granted):
-            raise LinkError(f"the broker refuses {address.ack}")
+        for topic in (address.ack, address.command, address.configuration):
+            granted = await client.subscribe(topic, qos=1)
+            if any(getattr(code, "value", code) >= _REFUSED for code in granted):
+                raise LinkError(f"the broker refuses {topic}")
         await client.publish(state, _state("online"), qos=1, retain=True)
         yield MqttLink(client)
 

@@ -1,6 +1,7 @@
 """The uplink loop: outbox → link in lane order, watermarks → outbox, again after silence."""
 
 import asyncio
+from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 import structlog
@@ -9,7 +10,7 @@ from quince.edge.errors import OutboxError
 from quince.edge.outbox.store import Outbox, StoredMessage
 from quince.edge.uplink.rules import ACK_TIMEOUT_S_MIN, LaneWindow
 from quince.model.clock import Clock
-from quince.model.errors import CodecError
+from quince.model.errors import CodecError, QuinceError, RemoteProtocolError
 from quince.protocols.gateway.messages import Envelope, decode_ack, encode_uplink
 from quince.protocols.gateway.topics import GatewayAddress, Lane, way_of
 
@@ -28,11 +29,27 @@ class Link(Protocol):
         ...
 
 
+def _refuse_command(_message: bytes) -> None:
+    raise RemoteProtocolError("this gateway takes no commands")
+
+
 class Uplink:
     """Delivers one outbox over whatever link there is at the moment."""
 
-    def __init__(self, outbox: Outbox, address: GatewayAddress, clock: Clock) -> None:
-        """Bind the outbox to its place in the topic tree."""
+    def __init__(
+        self,
+        outbox: Outbox,
+        address: GatewayAddress,
+        clock: Clock,
+        *,
+        take_command: Callable[[bytes], None] = _refuse_command,
+    ) -> None:
+        """Bind the outbox to its place in the topic tree.
+
+        `take_command` keeps a signed command and returns at once; it raises QuinceError for one
+        it does not believe.
+        """
+        self._take_command = take_command
         self._outbox = outbox
         self._address = address
         self._clock = clock
@@ -90,26 +107,37 @@ class Uplink:
     async def _hear(self, link: Link) -> NoReturn:
         while True:
             topic, payload = await link.receive()
-            if topic != self._address.ack:
+            if topic == self._address.ack:
+                self._heed_ack(payload)
+            elif topic in (self._address.command, self._address.configuration):
+                self._pass_on(payload)
+            else:
                 log.warning("unexpected_topic", topic=topic)
-                continue
-            try:
-                mark = decode_ack(payload)
-            except CodecError as error:
-                log.warning("ack_refused", reason=str(error))
-                continue
-            epoch = self._outbox.epoch
-            try:
-                self._outbox.acknowledge(mark)
-            except OutboxError as error:
-                log.warning("ack_postponed", reason=str(error))  # the watermark comes again
-                continue
-            if self._outbox.epoch != epoch:
-                log.warning("stream_renewed", lane=mark.lane.name, upto=mark.upto)
-                self._restart_windows()
-            elif mark.epoch == epoch:
-                self._windows[mark.lane].acknowledged(mark.upto, _now_s())
-            self.stir()
+
+    def _heed_ack(self, payload: bytes) -> None:
+        try:
+            mark = decode_ack(payload)
+        except CodecError as error:
+            log.warning("ack_refused", reason=str(error))
+            return
+        epoch = self._outbox.epoch
+        try:
+            self._outbox.acknowledge(mark)
+        except OutboxError as error:
+            log.warning("ack_postponed", reason=str(error))  # the watermark comes again
+            return
+        if self._outbox.epoch != epoch:
+            log.warning("stream_renewed", lane=mark.lane.name, upto=mark.upto)
+            self._restart_windows()
+        elif mark.epoch == epoch:
+            self._windows[mark.lane].acknowledged(mark.upto, _now_s())
+        self.stir()
+
+    def _pass_on(self, payload: bytes) -> None:
+        try:
+            self._take_command(payload)
+        except QuinceError as error:
+            log.warning("command_not_taken", code=error.code, reason=str(error))
 
     def _restart_windows(self) -> None:
         for window in self._windows.values():

@@ -5,24 +5,69 @@ Law: bytes that are not a whole, consistent message raise CodecError and nothing
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from enum import IntEnum
 from itertools import accumulate, pairwise
 
 from google.protobuf.message import DecodeError
 
 from quince.model.errors import CodecError, InvalidValueError
-from quince.model.event import EventKind, MeterEvent
-from quince.model.interval import STEP_S, IntervalSeries, RegisterReading
+from quince.model.event import EventKind, GatewayEvent, GatewayEventKind, MeterEvent
+from quince.model.interval import STEP_S, IntervalSeries, RegisterReading, require_utc
 from quince.model.obis import Obis
 from quince.model.quality import Quality
+from quince.protocols.gateway import uplink_pb2 as wire
+from quince.protocols.gateway.commands import ID_OCTETS
+from quince.protocols.gateway.moments import from_ms, from_s, to_ms, to_s
 from quince.protocols.gateway.topics import Lane
-from quince.protocols.gateway.uplink_pb2 import Ack, Block, Event, Reading, Uplink
 
 # Mosquitto's default takes 256 MB; a round of 500 meters is 25 kB. Ten times that is no gateway.
 MESSAGE_BYTES_MAX = 262_144
 SEQ_MAX = 2**63 - 1  # what SQLite and PostgreSQL both keep as an integer
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MOMENT_S_MAX = 253_402_300_799  # the end of the year 9999, where datetime ends
+# A diagnostic bundle is the largest; with its envelope it stays under MESSAGE_BYTES_MAX.
+RESULT_BODY_BYTES_MAX = 196_608
+
+
+class Stage(IntEnum):
+    """How far a command is; the last three are its end."""
+
+    ACCEPTED = 1
+    PROGRESS = 2
+    DONE = 3
+    REFUSED = 4  # nothing was begun
+    FAILED = 5  # it was begun
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing comes after it."""
+        return self >= Stage.DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """One stage of one command; `code` is the stable code of the error that ended it.
+
+    `body` is what was asked for, of the type `media`; `parts_done` of `parts` tell of progress.
+    """
+
+    command_id: bytes
+    stage: Stage
+    at_utc: datetime
+    parts_done: int = 0
+    parts: int = 0
+    code: str = ""
+    detail: str = ""
+    media: str = ""
+    body: bytes = b""
+
+    def __post_init__(self) -> None:
+        require_utc("at_utc", self.at_utc)
+        if len(self.command_id) != ID_OCTETS:
+            raise InvalidValueError("command_id", self.command_id.hex(), f"{ID_OCTETS} octets")
+        if len(self.body) > RESULT_BODY_BYTES_MAX:
+            raise InvalidValueError("body", len(self.body), f"at most {RESULT_BODY_BYTES_MAX}")
+        if not 0 <= self.parts_done <= self.parts <= SEQ_MAX:
+            raise InvalidValueError("parts_done", self.parts_done, f"0..{self.parts}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +77,8 @@ class Content:
     series: tuple[IntervalSeries, ...] = ()
     readings: tuple[RegisterReading, ...] = ()
     events: tuple[MeterEvent, ...] = ()
+    results: tuple[CommandResult, ...] = ()
+    gateway_events: tuple[GatewayEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,22 +110,27 @@ class Watermark:
 
 def encode_content(content: Content) -> bytes:
     """Return the part of a message that is known when the outbox takes it."""
-    message = Uplink(
+    message = wire.Uplink(
         block=[_encode_series(series) for series in content.series],
         reading=[_encode_reading(reading) for reading in content.readings],
         event=[_encode_event(event) for event in content.events],
+        result=[_encode_result(result) for result in content.results],
+        gateway_event=[
+            wire.GatewayEvent(kind=event.kind, at_ms=to_ms(event.at_utc), detail=event.detail)
+            for event in content.gateway_events
+        ],
     )
     return message.SerializeToString(deterministic=True)
 
 
 def encode_uplink(envelope: Envelope, content: bytes) -> bytes:
     """Return the whole message; protobuf messages concatenate, so `content` is not parsed again."""
-    head = Uplink(
+    head = wire.Uplink(
         epoch=envelope.epoch,
         lane=envelope.lane,
         seq=envelope.seq,
         oldest_seq=envelope.oldest_seq,
-        sent_ms=_to_ms(envelope.sent_utc),
+        sent_ms=to_ms(envelope.sent_utc),
     )
     return head.SerializeToString(deterministic=True) + content
 
@@ -88,12 +140,14 @@ def decode_uplink(payload: bytes) -> tuple[Envelope, Content]:
     if len(payload) > MESSAGE_BYTES_MAX:
         raise CodecError(f"message of {len(payload)} octets; at most {MESSAGE_BYTES_MAX}")
     try:
-        message = Uplink.FromString(payload)
+        message = wire.Uplink.FromString(payload)
         envelope = _envelope(message)
         content = Content(
             series=tuple(series for block in message.block for series in _decode_block(block)),
             readings=tuple(_decode_reading(reading) for reading in message.reading),
             events=tuple(_decode_event(event) for event in message.event),
+            results=tuple(_decode_result(result) for result in message.result),
+            gateway_events=tuple(_decode_gateway_event(event) for event in message.gateway_event),
         )
     except (DecodeError, InvalidValueError, ValueError) as error:
         raise CodecError(f"not an uplink message: {error}") from error
@@ -108,7 +162,7 @@ def decode_envelope(payload: bytes) -> Envelope:
     if len(payload) > MESSAGE_BYTES_MAX:
         raise CodecError(f"message of {len(payload)} octets; at most {MESSAGE_BYTES_MAX}")
     try:
-        return _envelope(Uplink.FromString(payload))
+        return _envelope(wire.Uplink.FromString(payload))
     except (DecodeError, InvalidValueError, ValueError) as error:
         raise CodecError(f"not an uplink message: {error}") from error
 
@@ -118,7 +172,7 @@ def decode_envelope(payload: bytes) -> Envelope:
 
 def encode_ack(mark: Watermark) -> bytes:
     """Return the acknowledgement as octets."""
-    return Ack(epoch=mark.epoch, lane=mark.lane, upto=mark.upto).SerializeToString(
+    return wire.Ack(epoch=mark.epoch, lane=mark.lane, upto=mark.upto).SerializeToString(
         deterministic=True
     )
 
@@ -126,7 +180,7 @@ def encode_ack(mark: Watermark) -> bytes:
 def decode_ack(payload: bytes) -> Watermark:
     """Return an acknowledgement; CodecError if it is not one."""
     try:
-        message = Ack.FromString(payload)
+        message = wire.Ack.FromString(payload)
         return Watermark(epoch=message.epoch, lane=Lane(message.lane), upto=message.upto)
     except (DecodeError, ValueError) as error:
         raise CodecError(f"not an acknowledgement: {error}") from error
@@ -135,23 +189,23 @@ def decode_ack(payload: bytes) -> Watermark:
 # --- parts ------------------------------------------------------------------------------
 
 
-def _envelope(message: Uplink) -> Envelope:
+def _envelope(message: wire.Uplink) -> Envelope:
     return Envelope(
         epoch=message.epoch,
         lane=Lane(message.lane),
         seq=message.seq,
         oldest_seq=message.oldest_seq,
-        sent_utc=_from_ms(message.sent_ms),
+        sent_utc=from_ms(message.sent_ms),
     )
 
 
-def _encode_series(series: IntervalSeries) -> Block:
+def _encode_series(series: IntervalSeries) -> wire.Block:
     carried = _carry_forward(series.values)
     flagged = [i for i, flags in enumerate(series.quality) if flags]
-    return Block(
+    return wire.Block(
         meter=[series.meter_id],
         channel=[int.from_bytes(bytes(series.obis))],
-        start_s=int(series.start_utc.timestamp()),
+        start_s=to_s(series.start_utc),
         step_s=STEP_S,
         count=len(series.values),
         value=_deltas(carried),
@@ -160,7 +214,7 @@ def _encode_series(series: IntervalSeries) -> Block:
     )
 
 
-def _decode_block(block: Block) -> Iterable[IntervalSeries]:
+def _decode_block(block: wire.Block) -> Iterable[IntervalSeries]:
     """Yield the block's channels; every length is checked before anything is built."""
     channels, count = len(block.meter) * len(block.channel), block.count
     if block.step_s != STEP_S:
@@ -168,7 +222,7 @@ def _decode_block(block: Block) -> Iterable[IntervalSeries]:
     if channels * count != len(block.value) or not len(block.value):
         raise InvalidValueError("value", len(block.value), f"expected {channels} × {count} values")
     flags = _decode_flags(block)
-    start_utc = _from_s(block.start_s)
+    start_utc = from_s(block.start_s)
     keys = [(meter, channel) for meter in block.meter for channel in block.channel]
     for index, (meter, channel) in enumerate(keys):
         span = slice(index * count, (index + 1) * count)
@@ -186,7 +240,7 @@ def _decode_block(block: Block) -> Iterable[IntervalSeries]:
         )
 
 
-def _decode_flags(block: Block) -> list[Quality]:
+def _decode_flags(block: wire.Block) -> list[Quality]:
     if len(block.flag) != len(block.flag_at):
         raise InvalidValueError("flag", len(block.flag), "one flag octet per position")
     flags = [Quality.GOOD] * len(block.value)
@@ -197,43 +251,77 @@ def _decode_flags(block: Block) -> list[Quality]:
     return flags
 
 
-def _encode_reading(reading: RegisterReading) -> Reading:
-    return Reading(
+def _encode_reading(reading: RegisterReading) -> wire.Reading:
+    return wire.Reading(
         meter=reading.meter_id,
         channel=int.from_bytes(bytes(reading.obis)),
-        at_s=int(reading.at_utc.timestamp()),
+        at_s=to_s(reading.at_utc),
         value=reading.value,
     )
 
 
-def _decode_reading(reading: Reading) -> RegisterReading:
+def _decode_reading(reading: wire.Reading) -> RegisterReading:
     if reading.value > SEQ_MAX:
         raise InvalidValueError("reading.value", reading.value, "beyond 63 bits")
     return RegisterReading(
         meter_id=reading.meter,
         obis=_obis(reading.channel),
-        at_utc=_from_s(reading.at_s),
+        at_utc=from_s(reading.at_s),
         value=reading.value,
     )
 
 
-def _encode_event(event: MeterEvent) -> Event:
-    return Event(
+def _encode_event(event: MeterEvent) -> wire.Event:
+    return wire.Event(
         meter=event.meter_id,
         kind=event.kind,
-        at_ms=_to_ms(event.at_utc),
-        received_ms=_to_ms(event.received_utc),
+        at_ms=to_ms(event.at_utc),
+        received_ms=to_ms(event.received_utc),
         detail=event.detail,
     )
 
 
-def _decode_event(event: Event) -> MeterEvent:
+def _decode_event(event: wire.Event) -> MeterEvent:
     return MeterEvent(
         meter_id=event.meter,
         kind=EventKind(event.kind),
-        at_utc=_from_ms(event.at_ms),
-        received_utc=_from_ms(event.received_ms),
+        at_utc=from_ms(event.at_ms),
+        received_utc=from_ms(event.received_ms),
         detail=event.detail,
+    )
+
+
+def _decode_gateway_event(event: wire.GatewayEvent) -> GatewayEvent:
+    return GatewayEvent(
+        kind=GatewayEventKind(event.kind), at_utc=from_ms(event.at_ms), detail=event.detail
+    )
+
+
+def _encode_result(result: CommandResult) -> wire.Result:
+    return wire.Result(
+        command=result.command_id,
+        stage=result.stage,
+        at_ms=to_ms(result.at_utc),
+        parts_done=result.parts_done,
+        parts=result.parts,
+        code=result.code,
+        detail=result.detail,
+        media=result.media,
+        body=result.body,
+    )
+
+
+def _decode_result(result: wire.Result) -> CommandResult:
+    return CommandResult(
+        command_id=result.command,
+        stage=Stage(result.stage),
+        at_utc=from_ms(result.at_ms),
+        parts_done=result.parts_done,
+        parts=result.parts,
+        code=result.code,
+        detail=result.detail,
+        media=result.media,
+        body=result.body,
     )
 
 
@@ -254,19 +342,3 @@ def _obis(channel: int) -> Obis:
     if channel >= 1 << 48:
         raise InvalidValueError("channel", channel, "an OBIS code has six octets")
     return Obis.from_bytes(channel.to_bytes(6))
-
-
-def _to_ms(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _from_ms(milliseconds: int) -> datetime:
-    if not 0 <= milliseconds <= _MOMENT_S_MAX * 1000:
-        raise InvalidValueError("moment_ms", milliseconds, "1970..9999")
-    return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
-def _from_s(seconds: int) -> datetime:
-    if not 0 <= seconds <= _MOMENT_S_MAX:
-        raise InvalidValueError("moment_s", seconds, "1970..9999")
-    return _EPOCH + timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""The topic tree: quince/v1/{cell}/{gateway}/up/{iv,ev,st} and …/down/ack."""
+"""The topic tree: quince/v1/{cell}/{gateway}/up/{iv,ev,rs,st,tw} and …/down/{ack,cmd,cfg}."""
 
 import re
 from dataclasses import dataclass
@@ -24,12 +24,14 @@ class Way(StrEnum):
 
     INTERVALS = "iv"
     EVENTS = "ev"
+    RESULTS = "rs"
     STATE = "st"
+    TWIN = "tw"  # what the gateway runs: versions, configuration; retained
 
 
 def way_of(lane: Lane) -> Way:
     """Return the topic level a lane's messages go up by."""
-    return Way.EVENTS if lane is Lane.EVENTS else Way.INTERVALS
+    return {Lane.EVENTS: Way.EVENTS, Lane.RESULTS: Way.RESULTS}.get(lane, Way.INTERVALS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,26 @@ class GatewayAddress:
     def ack(self) -> str:
         """The topic this gateway hears the head-end's acknowledgements on."""
         return f"{_ROOT}/{self.cell}/{self.gateway}/down/ack"
+
+    @property
+    def command(self) -> str:
+        """The topic this gateway hears commands on."""
+        return f"{_ROOT}/{self.cell}/{self.gateway}/down/cmd"
+
+    @property
+    def configuration(self) -> str:
+        """The topic the command with this gateway's latest configuration is retained on."""
+        return f"{_ROOT}/{self.cell}/{self.gateway}/down/cfg"
+
+    @property
+    def all_up(self) -> str:
+        """The filter of everything this gateway may publish."""
+        return f"{_ROOT}/{self.cell}/{self.gateway}/up/#"
+
+    @property
+    def all_down(self) -> str:
+        """The filter of everything this gateway may hear."""
+        return f"{_ROOT}/{self.cell}/{self.gateway}/down/#"
 
 
 def cell_filters(cell: str) -> tuple[str, ...]:

@@ -12,9 +12,10 @@ import structlog
 
 from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedError
 from quince.edge.readers.dlms.dialogue import Dialogue
-from quince.edge.readers.reader import MeterKey, Progress, SupplyState
+from quince.edge.readers.reader import Progress, SupplyState
 from quince.model.errors import InvalidValueError, RemoteProtocolError
 from quince.model.interval import require_utc
+from quince.model.meter_key import MeterKey
 from quince.protocols.dlms.apdu.reference import AccessResult
 from quince.protocols.dlms.cosem import disconnect, image as images
 from quince.protocols.dlms.cosem.clock import CLOCK_TIME, MeterTime

@@ -7,8 +7,8 @@ import structlog
 
 from quince.edge.readers.dlms.control import KeyRing
 from quince.edge.readers.dlms.counters import CounterStore, key_id_of
-from quince.edge.readers.reader import MeterKey
 from quince.model.errors import QuinceError
+from quince.model.meter_key import MeterKey
 from quince.protocols.dlms.errors import ServiceRefusedError
 from quince.protocols.dlms.security.credentials import (
     Authentication,
