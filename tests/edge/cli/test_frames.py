@@ -2,7 +2,7 @@
 
 import pytest
 
-from quince.edge import cli
+from quince.edge.cli import main as cli
 from quince.protocols.dlms.security.sealing import seal
 from quince.protocols.dlms.security.suite import Keys
 

@@ -1,12 +1,13 @@
 """The technician's command, against a simulated meter on a real socket."""
 
 import asyncio
+import json
 import threading
 from datetime import UTC, datetime
 
 import pytest
 
-from quince.edge import cli
+from quince.edge.cli import main as cli
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.server import serve_wrapper
 from quince.firmware_sims.load import Household, Supply
@@ -76,10 +77,19 @@ def run(monkeypatch):
 def test_who_a_meter_is_its_clock_and_its_registers_are_printed(run, meter_port, tmp_path, capsys):
     (tmp_path / "gateway.toml").write_text(CONFIG.format(port=meter_port))
     assert run("read", "M1", "--config", str(tmp_path / "gateway.toml")) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "serial      M1" in lines
-    assert "clock       2026-05-02 06:05:00Z" in lines
-    assert f"1-0:1.8.0   {HOUSEHOLD.register_wh(NOW)} at 06:05:00Z" in lines
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["serial", "M1"] in lines
+    assert ["clock", "2026-05-02T06:05:00+00:00"] in lines
+    register = ["1-0:1.8.0", str(HOUSEHOLD.register_wh(NOW)), "2026-05-02T06:05:00+00:00"]
+    assert register in lines
+
+
+def test_what_a_meter_says_is_one_document_for_programs(run, meter_port, tmp_path, capsys):
+    (tmp_path / "gateway.toml").write_text(CONFIG.format(port=meter_port))
+    assert run("read", "M1", "--json", "--config", str(tmp_path / "gateway.toml")) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["identity"]["serial"] == "M1"
+    assert document["registers"][0]["value"] == HOUSEHOLD.register_wh(NOW)
 
 
 def test_an_unknown_meter_is_refused_with_the_known_ones(run, tmp_path, capsys):
@@ -91,7 +101,9 @@ def test_an_unknown_meter_is_refused_with_the_known_ones(run, tmp_path, capsys):
 def test_the_settings_in_force_are_printed(run, monkeypatch, capsys):
     monkeypatch.setenv("QUINCE_EDGE_CONFIG", "there.toml")
     assert run("settings") == 0
-    assert "config = there.toml" in capsys.readouterr().out
+    assert ["config", "there.toml"] in [
+        line.split() for line in capsys.readouterr().out.splitlines()
+    ]
 
 
 def test_a_setting_that_cannot_be_stops_the_start(run, monkeypatch, capsys):

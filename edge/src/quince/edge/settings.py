@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,14 +11,24 @@ from quince.model.environment import invalid_setting, refuse_misspelt
 
 _PREFIX = "QUINCE_EDGE_"
 
+Language = Literal["en", "es"]
+
+
+def _terminal_language() -> Language:
+    """Return Spanish where the terminal speaks it, English elsewhere."""
+    names = (os.environ.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))  # noqa: TID251 - the one place that may
+    first = next(filter(None, names), "")
+    return "es" if first.startswith("es") else "en"
+
 
 class EdgeSettings(BaseSettings):
-    """`QUINCE_EDGE_CONFIG`, `QUINCE_EDGE_CLOCK`."""
+    """`QUINCE_EDGE_CONFIG`, `QUINCE_EDGE_CLOCK`, `QUINCE_EDGE_LANG`."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX)
 
     config: Path = Field(default=Path("gateway.toml"), description="the configuration file")
     clock: str = Field(default="system", description="system, or a faster one for demonstrations")
+    lang: Language = Field(default_factory=_terminal_language, description="en or es")
 
 
 def load_settings() -> EdgeSettings:

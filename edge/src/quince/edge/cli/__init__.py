@@ -1,0 +1,1 @@
+"""The command line: `quince-edge`, for gateways and for technicians."""

@@ -1,0 +1,31 @@
+"""What the command's exit says: scripts and work instructions rely on these numbers."""
+
+from enum import IntEnum
+
+from quince.edge.errors import TransportError
+from quince.model.errors import QuinceError, RemoteProtocolError
+from quince.protocols.dlms.errors import ProtectionError
+
+
+class Exit(IntEnum):
+    """Stable: a number is never given another meaning."""
+
+    OK = 0
+    CHECK_FAILED = 1
+    USAGE = 2
+    NO_ANSWER = 3
+    NOT_AUTHENTICATED = 4
+    HEADEND_UNREACHABLE = 5  # what was to be sent is kept, and sent later
+
+
+def exit_code(error: QuinceError) -> Exit:
+    """Return how an error ends the command."""
+    match error:
+        case TransportError():
+            return Exit.NO_ANSWER
+        case ProtectionError():
+            return Exit.NOT_AUTHENTICATED
+        case RemoteProtocolError():
+            return Exit.CHECK_FAILED
+        case _:
+            return Exit.USAGE

@@ -1,0 +1,1 @@
+"""The Spanish catalogue: one file for each module of commands."""
