@@ -140,6 +140,19 @@ class PushConfig(_Strict):
     port: int = Field(ge=1, le=65_535)
 
 
+class CommandsConfig(_Strict):
+    """Whose commands are obeyed: Ed25519 public keys, 64 hexadecimal digits, by signer's name."""
+
+    signers: dict[_Name, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = Field(min_length=1)
+
+
+class HeadendConfig(_Strict):
+    """The head-end's own door, beside the broker: certificates, firmware, work orders."""
+
+    url: str = Field(pattern=r"^https?://[^\s/]+$")
+    ca_file: Path | None = Field(default=None, description="the system's authorities if absent")
+
+
 class GatewayConfig(_Strict):
     """The whole file."""
 
@@ -149,6 +162,8 @@ class GatewayConfig(_Strict):
     backfill_days: int = Field(default=3, ge=1, le=400)
     broker: BrokerConfig
     push: PushConfig | None = None
+    commands: CommandsConfig | None = Field(default=None, description="none are obeyed if absent")
+    headend: HeadendConfig | None = None
     meters: list[MeterConfig] = Field(min_length=1)
 
 
