@@ -1,4 +1,4 @@
-"""The 16-bit checks of frames: X-25 in HDLC and SML, Kermit in some SML, ARC in P1 telegrams."""
+"""The 16-bit checks of frames: X-25 in HDLC and SML, Kermit in some SML, ARC in P1, Modbus."""
 
 from binascii import crc_hqx
 
@@ -18,7 +18,15 @@ def crc_kermit(octets: bytes) -> int:
 
 def crc_arc(octets: bytes) -> int:
     """Return CRC-16/ARC."""
-    value = 0
+    return _by_arc(octets, 0)
+
+
+def crc_modbus(octets: bytes) -> int:
+    """Return CRC-16/MODBUS, which travels low octet first."""
+    return _by_arc(octets, 0xFFFF)
+
+
+def _by_arc(octets: bytes, value: int) -> int:
     for octet in octets:
         value = value >> 8 ^ _ARC_TABLE[(value ^ octet) & 0xFF]
     return value

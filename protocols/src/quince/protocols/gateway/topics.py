@@ -83,6 +83,16 @@ def cell_filters(cell: str) -> tuple[str, ...]:
     return tuple(f"{_ROOT}/{cell}/+/up/{way}" for way in Way)
 
 
+def cell_up(cell: str) -> str:
+    """Return the filter of everything the gateways of `cell` may publish."""
+    return f"{_ROOT}/{cell}/+/up/#"
+
+
+def cell_down(cell: str) -> str:
+    """Return the filter of everything the gateways of `cell` may hear."""
+    return f"{_ROOT}/{cell}/+/down/#"
+
+
 def parse_up(topic: str) -> tuple[GatewayAddress, Way]:
     """Split an upward topic into who and what; InvalidValueError for any other topic."""
     match topic.removeprefix(f"{_ROOT}/").split("/"):

@@ -17,6 +17,7 @@ from quince.protocols.dlms.encoding.tags import Tag
 UNIT_W, UNIT_WH, UNIT_VARH = 27, 30, 32
 # What meters of energy measure in. Source: Blue Book, table of physical units, from memory.
 UNITS = {
+    8: "°",
     9: "°C",
     13: "m³",
     UNIT_W: "W",
