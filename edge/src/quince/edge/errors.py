@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from quince.model.errors import QuinceError
+from quince.model.errors import QuinceError, RemoteProtocolError
 
 
 class TransportError(QuinceError):
@@ -35,7 +35,49 @@ class OutboxFullError(OutboxError):
     code: ClassVar[str] = "outbox_full"
 
 
+class StorageError(QuinceError):
+    """A file beside the outbox could not be written; the one before is as it was."""
+
+    code: ClassVar[str] = "storage_error"
+
+
 class UnsupportedError(QuinceError):
     """The meter cannot be asked this: it keeps no profile, or has no clock to set."""
 
     code: ClassVar[str] = "unsupported"
+
+
+class BusyError(QuinceError):
+    """Too many wait for the same line already."""
+
+    code: ClassVar[str] = "busy"
+
+
+class OrderBookError(QuinceError):
+    """The file of orders and reports takes no more, or is none."""
+
+    code: ClassVar[str] = "order_book"
+
+
+class HeadendUnreachableError(QuinceError):
+    """The head-end's door does not answer, or says later; what was to be sent is kept."""
+
+    code: ClassVar[str] = "headend_unreachable"
+
+
+class HeadendRefusedError(QuinceError):
+    """The head-end answered, and will not do it however often it is asked."""
+
+    code: ClassVar[str] = "headend_refused"
+
+
+class TokenRefusedError(HeadendRefusedError):
+    """The head-end does not know who asks."""
+
+    code: ClassVar[str] = "token_refused"
+
+
+class PasswordRefusedError(RemoteProtocolError):
+    """The meter does not take the password."""
+
+    code: ClassVar[str] = "password_refused"

@@ -1,33 +1,43 @@
-"""The outbox: messages by lane, and which quarter-hours they cover, in one SQLite file.
+"""The outbox: messages by lane, the quarter-hours they cover, the commands they answer.
 
 Law: a round of reads is one transaction, its messages and its coverage together; a message leaves
-only by the head-end's watermark. `synchronous=FULL`, because gateways lose power exactly when
-outages matter (with NORMAL, committed rows were lost at a power cut).
+only by the head-end's watermark.
 """
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-from quince.edge.errors import OutboxError, OutboxFullError
+from quince.edge.errors import OutboxFullError
+from quince.edge.outbox.command_table import COMMAND_SCHEMA, CommandTable, KeptCommand
+from quince.edge.outbox.file import BALLAST_BYTES, OUTBOX_BYTES_MAX, OutboxFile
 from quince.edge.schedule.sampling import Sample
+from quince.model.event import GatewayEvent, GatewayEventKind
 from quince.model.interval import SLOTS_PER_DAY, RegisterReading
 from quince.model.obis import Obis
 from quince.model.rng import Rng
 from quince.protocols.gateway.messages import Content, Watermark, encode_content
 from quince.protocols.gateway.topics import Lane
 
-# Seven weeks of 100 meters' quarter-hours, an interval with its readings being some 140 octets;
-# the meters' own profiles are the longer buffer.
-OUTBOX_BYTES_MAX = 64 * 1024 * 1024
-# Kept free for events and results, so that a full backlog never silences a last gasp.
-_RESERVE_BYTES = OUTBOX_BYTES_MAX // 16
+# Kept free for events and results, so that a full backlog never silences a last gasp; and half of
+# it for events alone, so that results, which may be large, do not either.
+RESERVE_BYTES = OUTBOX_BYTES_MAX // 16
+_KEPT_FREE = {
+    Lane.EVENTS: 0,
+    Lane.RESULTS: RESERVE_BYTES // 2,
+    Lane.LIVE: RESERVE_BYTES,
+    Lane.BACKFILL: RESERVE_BYTES,
+}
+# Full is told once, and again only after half of it went: at the cap it is full every minute.
+DRAINED_BYTES_MAX = OUTBOX_BYTES_MAX // 2
+# Rows that one transaction deletes: its journal has to fit what a full disk leaves.
+_ROWS_FORGOTTEN_MAX = 64
 
-_SCHEMA = """
+_SCHEMA = (
+    """
 create table if not exists stream (epoch blob not null);
 create table if not exists lane (lane integer primary key, next_seq integer not null);
 create table if not exists message (
@@ -40,7 +50,10 @@ create table if not exists sample (
   meter_id text not null, obis blob not null, boundary_s integer not null,
   at_s real not null, value integer not null,
   primary key (meter_id, obis)) without rowid;
+create table if not exists told_full (told integer not null);
 """
+    + COMMAND_SCHEMA
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +67,12 @@ class StoredMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """What one round of reads yields; it is kept whole or not at all."""
+    """What one round of reads yields, or one stage of a command; it is kept whole or not at all."""
 
     messages: tuple[tuple[Lane, Content], ...] = ()
     coverage: Mapping[tuple[str, date], int] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
+    commands: tuple[KeptCommand, ...] = ()
 
 
 class Outbox:
@@ -67,14 +81,12 @@ class Outbox:
     def __init__(self, path: Path, rng: Rng) -> None:
         """Open or make the file; a new file starts a new stream with a random epoch."""
         self._rng = rng
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.execute("pragma journal_mode=wal")
-        self._db.execute("pragma synchronous=full")
-        (page_bytes,) = self._db.execute("pragma page_size").fetchone()
-        self._page_bytes: int = page_bytes
-        self._db.execute(f"pragma max_page_count={OUTBOX_BYTES_MAX // page_bytes}")
+        self._file = OutboxFile(path)
+        self._db = self._file.db
         self._db.executescript(_SCHEMA)
-        with self._transaction():
+        self.commands = CommandTable(self._db)
+        self._has_refused = False
+        with self._file.transaction():
             if self._db.execute("select 1 from stream").fetchone() is None:
                 self._start_stream()
 
@@ -82,7 +94,7 @@ class Outbox:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._db.close()
+        self._file.close()
 
     @property
     def epoch(self) -> int:
@@ -93,17 +105,39 @@ class Outbox:
     # --- accepting ----------------------------------------------------------------------
 
     def record(self, round_: Round) -> None:
-        """Commit a round: its messages, coverage and samples. OutboxFullError leaves no trace."""
-        bulk = any(lane in (Lane.LIVE, Lane.BACKFILL) for lane, _ in round_.messages)
-        if bulk and self.bytes_used > OUTBOX_BYTES_MAX - _RESERVE_BYTES:
-            raise OutboxFullError(f"{self.bytes_used} octets used: the reserve is for events")
-        with self._transaction():
-            for lane, content in round_.messages:
-                self._append(lane, content)
-            for (meter_id, day), slots in round_.coverage.items():
-                self._cover(meter_id, day, slots)
-            for sample in round_.samples:
-                self._keep_sample(sample)
+        """Commit a round: messages, coverage, samples, commands. OutboxFullError leaves no trace.
+
+        Intervals are refused when the disk is full; the rest may use half of the ballast, so that
+        what is delivered can be deleted even then.
+        """
+        if any(lane in (Lane.LIVE, Lane.BACKFILL) for lane, _ in round_.messages):
+            self._commit_bulk(round_)
+        else:
+            self._require_room(round_)
+            self._commit_urgently(partial(self._write, round_))
+
+    def tell_of_fullness(self, now_utc: datetime) -> GatewayEventKind | None:
+        """Record once that intervals are refused, and once that they are taken again.
+
+        None if there is no news.
+        """
+        has_disk = self._file.has_disk()
+        (told,) = self._db.execute("select count(*) from told_full").fetchone()
+        if self._has_refused and not told:
+            kind, statement = GatewayEventKind.OUTBOX_FULL, "insert into told_full values (1)"
+        elif told and has_disk and self.bytes_used <= DRAINED_BYTES_MAX:
+            kind, statement = GatewayEventKind.OUTBOX_DRAINED, "delete from told_full"
+        else:
+            return None
+        event = GatewayEvent(kind=kind, at_utc=now_utc, detail=f"{self.bytes_used} octets")
+
+        def write() -> None:
+            self._append(Lane.EVENTS, Content(gateway_events=(event,)))
+            self._db.execute(statement)
+
+        self._commit_urgently(write)
+        self._has_refused = False
+        return kind
 
     def coverage(self, meter_id: str) -> dict[date, int]:
         """Return the meter's covered quarter-hours as bits, by UTC day."""
@@ -112,9 +146,16 @@ class Outbox:
 
     def forget_coverage(self, meter_id: str, before: date) -> None:
         """Drop coverage older than any read will ask for, so that the table stays small."""
-        self._db.execute(
-            "delete from coverage where meter_id = ? and day < ?", (meter_id, before.isoformat())
-        )
+        with self._file.transaction():
+            self._db.execute(
+                "delete from coverage where meter_id = ? and day < ?",
+                (meter_id, before.isoformat()),
+            )
+
+    def forget_commands(self, before_utc: datetime) -> None:
+        """Drop commands that ended and cannot come again."""
+        with self._file.transaction():
+            self.commands.forget(before_utc)
 
     def last_sample(self, meter_id: str, obis: Obis) -> Sample | None:
         """Return the latest sampled register of a meter without a profile."""
@@ -158,13 +199,27 @@ class Outbox:
         """
         if mark.epoch != self.epoch:
             return
-        with self._transaction():
-            if mark.upto >= self._next_seq(mark.lane):
-                self._renew_stream()
-                return
-            self._db.execute(
-                "delete from message where lane = ? and seq <= ?", (mark.lane, mark.upto)
-            )
+        if mark.upto < self._next_seq(mark.lane):
+            self._forget(mark)
+            return
+        with self._file.transaction():
+            self._renew_stream()
+
+    def _forget(self, mark: Watermark) -> None:
+        """Delete in bites, oldest first: a full disk has room for the journal of a few rows."""
+        rows = _ROWS_FORGOTTEN_MAX
+        while (oldest := self.oldest_seq(mark.lane)) is not None and oldest <= mark.upto:
+            upto = min(mark.upto, oldest + rows - 1)
+            try:
+                with self._file.transaction():
+                    self._db.execute(
+                        "delete from message where lane = ? and seq <= ?", (mark.lane, upto)
+                    )
+            except OutboxFullError:
+                if rows == 1:
+                    raise
+                if not self._file.relieve_disk(keep_bytes=0):
+                    rows = 1
 
     @property
     def count(self) -> int:
@@ -175,9 +230,7 @@ class Outbox:
     @property
     def bytes_used(self) -> int:
         """Octets of the file in use."""
-        (pages,) = self._db.execute("pragma page_count").fetchone()
-        (free,) = self._db.execute("pragma freelist_count").fetchone()
-        return int(pages - free) * self._page_bytes
+        return self._file.bytes_used
 
     def messages(self) -> Iterable[StoredMessage]:
         """Return all that waits, by lane and sequence."""
@@ -186,18 +239,39 @@ class Outbox:
 
     # --- inside -------------------------------------------------------------------------
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _require_room(self, round_: Round) -> None:
+        kept_free = max((_KEPT_FREE[lane] for lane, _ in round_.messages), default=0)
+        if self.bytes_used > OUTBOX_BYTES_MAX - kept_free:
+            raise OutboxFullError(f"{self.bytes_used} octets used: the rest is for what is urgent")
+
+    def _commit_bulk(self, round_: Round) -> None:
         try:
-            self._db.execute("begin immediate")
-            yield
-            self._db.execute("commit")
-        except sqlite3.OperationalError as error:
-            full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
-            raise (OutboxFullError if full else OutboxError)(str(error)) from error
-        finally:
-            if self._db.in_transaction:  # a full disk may have rolled back by itself
-                self._db.execute("rollback")
+            self._require_room(round_)
+            with self._file.transaction():
+                self._write(round_)
+        except OutboxFullError:
+            self._has_refused = True
+            raise
+
+    def _commit_urgently(self, write: Callable[[], None]) -> None:
+        try:
+            with self._file.transaction():
+                write()
+        except OutboxFullError:
+            if not self._file.relieve_disk(keep_bytes=BALLAST_BYTES // 2):
+                raise
+            with self._file.transaction():
+                write()
+
+    def _write(self, round_: Round) -> None:
+        for lane, content in round_.messages:
+            self._append(lane, content)
+        for (meter_id, day), slots in round_.coverage.items():
+            self._cover(meter_id, day, slots)
+        for sample in round_.samples:
+            self._keep_sample(sample)
+        for command in round_.commands:
+            self.commands.keep(command)
 
     def _append(self, lane: Lane, content: Content) -> None:
         seq = self._next_seq(lane)
