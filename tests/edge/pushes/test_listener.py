@@ -165,6 +165,18 @@ def captures(public_data):
     return [bytes.fromhex(capture["hex"]) for capture in json.loads(text)]
 
 
+async def test_a_meter_that_came_later_is_heard_and_one_that_went_is_not():
+    heard = Heard()
+    changing = listener(heard, {"E-1": plain(), "E-2": plain("M2")})
+    changing.replace({"E-1": plain(), "E-3": plain("M3"), "E-4": ciphered("M4")})
+    async with await changing.serve("127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        for name in (b"E-2", b"E-3"):
+            await say(port, wrapped(gasp(name)))
+        await say(port, wrapped(sealed(gasp(b"E-4"))))
+    assert {event.meter_id for event in heard} == {"M3", "M4"}
+
+
 async def test_a_real_meters_last_gasp_is_heard(captures):
     heard = Heard()
     async with listening(heard, {"KA6P005039021110": plain("M7")}) as port:

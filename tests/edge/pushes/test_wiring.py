@@ -7,7 +7,7 @@ import pytest
 
 from quince.edge.config import DlmsMeterConfig
 from quince.edge.readers.dlms.counters import CounterStore
-from quince.edge.wiring import Workshop
+from quince.edge.workshop import Workshop
 
 LLS = {"kind": "lls", "password": "12345678"}
 GMAC = {

@@ -5,6 +5,8 @@ from hypothesis import given, strategies as st
 from quince.edge.schedule.rules import (
     JITTER_S_MAX,
     Span,
+    day_start,
+    is_covered,
     jitter_s,
     mark,
     next_boundary,
@@ -100,3 +102,31 @@ def test_jitter_is_stable_and_differs_between_gateways():
 def test_the_next_boundary_is_after_now():
     assert next_boundary(MIDNIGHT) == MIDNIGHT + STEP
     assert next_boundary(MIDNIGHT + timedelta(seconds=899)) == MIDNIGHT + STEP
+
+
+@given(st.sets(st.integers(0, 287)), st.integers(0, 287), st.integers(-48, 56))
+def test_what_is_uncovered_is_what_a_slow_look_at_each_slot_finds(slots, count, quarters):
+    whole = Span(MIDNIGHT, MIDNIGHT + count * STEP)
+    covered: dict[date, int] = {}
+    for slot in slots:
+        cover(covered, read(MIDNIGHT + slot * STEP, 1))
+    spans = uncovered(covered, whole, utc_offset_min=quarters * 15)
+    found = {span.start_utc + i * STEP for span in spans for i in range(length(span))}
+    assert found == {MIDNIGHT + slot * STEP for slot in set(range(count)) - slots}
+    days = [day_start(span.start_utc, utc_offset_min=quarters * 15) for span in spans]
+    assert days == sorted(days, reverse=True)
+    assert all(
+        day_start(span.end_utc - STEP, utc_offset_min=quarters * 15) == day
+        for span, day in zip(spans, days, strict=True)
+    )
+
+
+def length(span):
+    return (span.end_utc - span.start_utc) // STEP
+
+
+def test_a_covered_quarter_hour_is_known_and_its_neighbours_are_not():
+    covered = mark(read(MIDNIGHT, 7), settled_utc=NEVER)
+    assert is_covered(covered, MIDNIGHT)
+    assert not is_covered(covered, MIDNIGHT + STEP)
+    assert not is_covered(covered, MIDNIGHT + timedelta(days=1))

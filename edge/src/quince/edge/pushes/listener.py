@@ -54,17 +54,21 @@ class PushListener:
         rng: Rng,
     ) -> None:
         """`pushers` goes by equipment id; `accept` returns when an event is safe."""
+        self.replace(pushers)
+        self._accept = accept
+        self._clock = clock
+        self._rng = rng
+        self._strangers = Allowance(burst=_STRANGERS_MAX, per_s=_STRANGERS_PER_S_MAX)
+        self._connections = 0
+
+    def replace(self, pushers: Mapping[str, Pusher]) -> None:
+        """Listen to these from now on, by equipment id."""
         self._pushers = pushers
         self._titled = {
             own.peer_title: pusher
             for pusher in pushers.values()
             if (own := pusher.ciphering()) is not None and own.peer_title is not None
         }
-        self._accept = accept
-        self._clock = clock
-        self._rng = rng
-        self._strangers = Allowance(burst=_STRANGERS_MAX, per_s=_STRANGERS_PER_S_MAX)
-        self._connections = 0
 
     # -- the doors -----------------------------------------------------------------------
 

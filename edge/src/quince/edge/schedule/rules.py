@@ -8,14 +8,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import groupby
 
-from quince.model.interval import STEP, STEP_S, IntervalSeries, floor_boundary
+from quince.model.interval import SLOTS_PER_DAY, STEP, STEP_S, IntervalSeries, floor_boundary
 
 # Spreads a fleet's reads after the quarter-hour; meters need a few seconds for their row anyway.
 JITTER_S_MAX = 120
 # What a meter has not written an hour after its quarter-hour it will not write.
 SETTLED_AFTER = timedelta(hours=1)
+_DAY = timedelta(days=1)
 
 # A UTC day's quarter-hours as bits, slot 0 lowest: set = read and committed to the outbox.
 Coverage = Mapping[date, int]
@@ -41,9 +41,20 @@ def next_boundary(now_utc: datetime) -> datetime:
 
 def window(now_utc: datetime, *, days: int, utc_offset_min: int) -> Span:
     """Return what is worth reading at `now_utc`: from local midnight `days` ago to the boundary."""
+    today_utc = day_start(now_utc, utc_offset_min=utc_offset_min)
+    return Span(today_utc - timedelta(days=days), floor_boundary(now_utc))
+
+
+def day_start(moment_utc: datetime, *, utc_offset_min: int) -> datetime:
+    """Return the latest local midnight at or before a moment; local = UTC + `utc_offset_min`."""
     offset = timedelta(minutes=utc_offset_min)
-    today = datetime.combine((now_utc + offset).date(), time(), UTC) - offset
-    return Span(today - timedelta(days=days), floor_boundary(now_utc))
+    return datetime.combine((moment_utc + offset).date(), time(), UTC) - offset
+
+
+def is_covered(coverage: Coverage, start_utc: datetime) -> bool:
+    """Whether the quarter-hour that begins at `start_utc` has been read."""
+    day, slot = _slot(start_utc)
+    return bool(coverage.get(day, 0) >> slot & 1)
 
 
 def mark(series: IntervalSeries, *, settled_utc: datetime) -> dict[date, int]:
@@ -67,30 +78,29 @@ def uncovered(coverage: Coverage, whole: Span, *, utc_offset_min: int) -> list[S
     Each span lies within one of the meter's local days, so that a day's registers at both its
     midnights are read and its energy can be checked; local = UTC + `utc_offset_min`.
     """
-    offset = timedelta(minutes=utc_offset_min)
-    runs = _runs(coverage, whole, offset)
-    days = [
-        list(spans) for _, spans in groupby(runs, lambda span: (span.start_utc + offset).date())
-    ]
-    return [span for spans in reversed(days) for span in spans]
+    spans: list[Span] = []
+    day_utc = day_start(whole.end_utc - STEP, utc_offset_min=utc_offset_min)
+    while day_utc + _DAY > whole.start_utc:
+        start_utc, end_utc = max(day_utc, whole.start_utc), min(day_utc + _DAY, whole.end_utc)
+        spans += _gaps(coverage, start_utc, (end_utc - start_utc) // STEP)
+        day_utc -= _DAY
+    return spans
 
 
-def _runs(coverage: Coverage, whole: Span, offset: timedelta) -> Iterator[Span]:
-    run_start: datetime | None = None
-    slot_utc = whole.start_utc
-    while slot_utc < whole.end_utc:
-        day, slot = _slot(slot_utc)
-        covered = coverage.get(day, 0) >> slot & 1
-        local = slot_utc + offset
-        at_midnight = local.hour == 0 and local.minute == 0
-        if run_start is not None and (covered or at_midnight):
-            yield Span(run_start, slot_utc)
-            run_start = None
-        if run_start is None and not covered:
-            run_start = slot_utc
-        slot_utc += STEP
-    if run_start is not None:
-        yield Span(run_start, whole.end_utc)
+def _gaps(coverage: Coverage, start_utc: datetime, count: int) -> Iterator[Span]:
+    """Yield what is not covered of a day or less, a run of bits at a time: a year has 35,000."""
+    day, slot = _slot(start_utc)
+    covered = coverage.get(day, 0) >> slot | coverage.get(day + _DAY, 0) << SLOTS_PER_DAY - slot
+    missing = ~covered & (1 << count) - 1
+    while missing:
+        begin = _trailing_zeros(missing)
+        end = begin + _trailing_zeros(~(missing >> begin))
+        yield Span(start_utc + begin * STEP, start_utc + end * STEP)
+        missing &= -1 << end
+
+
+def _trailing_zeros(bits: int) -> int:
+    return (bits & -bits).bit_length() - 1
 
 
 def _slot(moment_utc: datetime) -> tuple[date, int]:
