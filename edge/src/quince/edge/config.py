@@ -6,7 +6,7 @@ Parsed once at the border; a mistake names the line's field and its value.
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -154,7 +154,7 @@ class HeadendConfig(_Strict):
 
 
 class GatewayConfig(_Strict):
-    """The whole file."""
+    """The whole file; its meters are those of the head-end's latest revision, once it sent one."""
 
     gateway: _Name
     cell: _Name
@@ -164,22 +164,85 @@ class GatewayConfig(_Strict):
     push: PushConfig | None = None
     commands: CommandsConfig | None = Field(default=None, description="none are obeyed if absent")
     headend: HeadendConfig | None = None
+    meters: list[MeterConfig] = Field(default=[], description="none yet, just after enrolment")
+    revision: int = Field(default=0, ge=0, description="which of the head-end's, 0 if none")
+
+
+class Revision(_Strict):
+    """What the head-end configures: the meters, and how far back to read them."""
+
+    revision: int = Field(ge=1)
+    backfill_days: int | None = Field(default=None, ge=1, le=400)
     meters: list[MeterConfig] = Field(min_length=1)
 
 
+_Model = TypeVar("_Model", GatewayConfig, Revision)
+
+
 def load_config(path: Path) -> GatewayConfig:
-    """Read the file; InvalidValueError names the first field that is wrong."""
+    """Read the file, and the head-end's latest revision beside its outbox.
+
+    InvalidValueError names the first field that is wrong.
+    """
+    own = _parse(GatewayConfig, _read(path), path)
+    _refuse_twins(own)
+    config = _beside(own, path.parent)
+    revision = revision_file(config.outbox)
+    return revise(config, _read(revision)) if revision.exists() else config
+
+
+def _beside(config: GatewayConfig, folder: Path) -> GatewayConfig:
+    """Return the configuration with the gateway's own files beside it, unless they are absolute."""
+    broker, headend = config.broker, config.headend
+    if broker.tls is not None:
+        files = {name: folder / path for name, path in broker.tls}
+        broker = broker.model_copy(update={"tls": broker.tls.model_copy(update=files)})
+    if headend is not None and headend.ca_file is not None:
+        headend = headend.model_copy(update={"ca_file": folder / headend.ca_file})
+    own = {"outbox": folder / config.outbox, "broker": broker, "headend": headend}
+    return config.model_copy(update=own)
+
+
+def revision_file(outbox: Path) -> Path:
+    """Return where the head-end's latest revision is kept."""
+    return outbox.with_suffix(".revision")
+
+
+def revise(config: GatewayConfig, text: str) -> GatewayConfig:
+    """Return the configuration with a revision in force; InvalidValueError as `load_config`.
+
+    One that is not newer than the file's own changes nothing.
+    """
+    revision = _parse(Revision, text, revision_file(config.outbox))
+    if revision.revision <= config.revision:
+        return config
+    revised = config.model_copy(
+        update={
+            "revision": revision.revision,
+            "meters": revision.meters,
+            "backfill_days": revision.backfill_days or config.backfill_days,
+        }
+    )
+    _refuse_twins(revised)
+    return revised
+
+
+def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
-        config = GatewayConfig.model_validate(tomllib.loads(text))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidValueError("config", str(path), str(error)) from error
+
+
+def _parse(model: type[_Model], text: str, path: Path) -> _Model:
+    try:
+        return model.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
         raise InvalidValueError("config", str(path), str(error)) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"])
         raise InvalidValueError(field, str(path), first["msg"]) from error
-    _refuse_twins(config)
-    return config.model_copy(update={"outbox": path.parent / config.outbox})
 
 
 def _refuse_twins(config: GatewayConfig) -> None:

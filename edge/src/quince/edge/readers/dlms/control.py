@@ -57,12 +57,16 @@ class KeyRing(Protocol):
         """The key that wraps others; None if it is not known here."""
         ...
 
-    def replace(self, key: MeterKey, new: bytes) -> None:
-        """Use `new` from the next session on."""
+    def doubt(self, key: MeterKey, new: bytes) -> None:
+        """Keep `new` safe before the meter is told it, and try it too if no answer comes."""
         ...
 
-    def doubt(self, key: MeterKey, new: bytes) -> None:
-        """Try `new` too, until a session stands: whether the meter took it is not known."""
+    def refuse(self, key: MeterKey, new: bytes) -> None:
+        """Forget `new`: the meter did not take it."""
+        ...
+
+    def replace(self, key: MeterKey, new: bytes) -> None:
+        """Use `new` from the next session on."""
         ...
 
 
@@ -244,13 +248,15 @@ class DlmsControl:
         if len(new) != len(self._keys.master):
             raise InvalidValueError("key", "…", f"{len(self._keys.master)} octets")
         wrapped = wrap_key(self._keys.master, new)
+        self._keys.doubt(key, new)
         try:
             reply = await self._dialogue.call(*key_transfer(_KEY_IDS[key], wrapped))
         except TransportError:
             # It may hold the new key, or never have heard of it: the next sessions find out.
-            self._keys.doubt(key, new)
             self._dialogue.end("a key may have been changed")
             raise
+        if reply.result is not AccessResult.SUCCESS:
+            self._keys.refuse(key, new)
         reply.require()
         self._keys.replace(key, new)
         self._dialogue.end("a key was changed")

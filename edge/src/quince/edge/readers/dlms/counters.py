@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from quince.edge.readers.dlms.changed_keys import CHANGED_KEYS_SCHEMA, ChangedKeys
 from quince.protocols.dlms.errors import CounterExhaustedError
 from quince.protocols.dlms.security.counters import COUNTER_MAX, ReplayWindow
-from quince.protocols.dlms.security.credentials import Ciphering
 
 BLOCK = 64  # some sessions with one meter; what crashes skip outlasts any battery
 # How far a meter's word that it expects a higher counter is followed: it comes unauthenticated,
@@ -25,13 +25,16 @@ BLOCK = 64  # some sessions with one meter; what crashes skip outlasts any batte
 CATCH_UP_MAX = 2**24
 CAUGHT_UP_MAX = COUNTER_MAX // 2
 
-_SCHEMA = """
+_SCHEMA = (
+    """
 create table if not exists own_counter (
   key_id blob primary key, reserved_upto integer not null) without rowid;
 create table if not exists peer_window (
   key_id blob not null, peer blob not null, expected integer not null, seen integer not null,
   primary key (key_id, peer)) without rowid;
 """
+    + CHANGED_KEYS_SCHEMA
+)
 _REMEMBER_OWN = "insert or replace into own_counter values (?, ?)"
 _RECALL_PEER = "select expected, seen from peer_window where key_id = ? and peer = ?"
 _REMEMBER_PEER = "insert or replace into peer_window values (?, ?, ?, ?)"
@@ -40,11 +43,6 @@ _REMEMBER_PEER = "insert or replace into peer_window values (?, ?, ?, ?)"
 def key_id(system_title: bytes, encryption_key: bytes) -> bytes:
     """Name a key and who counts with it; a new key, or another title, counts from the start."""
     return hashlib.sha256(system_title + encryption_key).digest()[:16]
-
-
-def key_id_of(ciphering: Ciphering) -> bytes:
-    """Name the global key that a session ciphers with."""
-    return key_id(ciphering.system_title, ciphering.keys.encryption)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,12 +54,18 @@ class _Block:
 
 
 class CounterStore:
-    """The counters of one gateway; a technician's command may use the file beside it."""
+    """The counters of one gateway; a technician's command may use the file beside it.
+
+    The keys that they count for are in the same file, where they are not the configuration's.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open or make the file."""
+        path.touch(mode=0o600)  # keys that were changed are in it
+        path.chmod(0o600)
         self._own = _connect(path, "full")
         self._own.executescript(_SCHEMA)
+        self.changed_keys = ChangedKeys(self._own)
         # What meters counted is written without waiting for the disk, for every block of a long
         # answer is one of theirs. A crash of ours loses none; one of the machine may lose those
         # since our last block. What could be replayed then are answers of associations that are

@@ -5,8 +5,9 @@ from typing import Protocol
 
 import structlog
 
+from quince.edge.readers.dlms.changed_keys import HeldKeys
 from quince.edge.readers.dlms.control import KeyRing
-from quince.edge.readers.dlms.counters import CounterStore, key_id_of
+from quince.edge.readers.dlms.counters import CounterStore, key_id
 from quince.model.errors import QuinceError
 from quince.model.meter_key import MeterKey
 from quince.protocols.dlms.errors import ServiceRefusedError
@@ -64,18 +65,22 @@ class InClear:
 class Ciphered:
     """Keys, and counters of its own for each session.
 
-    A key that is changed holds from the next session on, and until the process ends: what the
-    configuration says is for the operator to change.
+    A key that is changed holds from the next session on: behind a restart too, and in whichever
+    process the session is.
     """
 
     def __init__(
-        self, authentication: Authentication, ciphering: Ciphering, counters: CounterStore
+        self,
+        authentication: Authentication,
+        ciphering: Ciphering,
+        counters: CounterStore,
+        meter_id: str,
     ) -> None:
         self._authentication = authentication
-        self._ciphering = ciphering
+        self._ciphering = ciphering  # as it is configured
         self._counters = counters
-        # With a key whose change was not answered.
-        self._doubtful: Ciphering | None = None
+        self._meter_id = meter_id
+        self._held = self._recall()
 
     @property
     def key_ring(self) -> KeyRing:
@@ -85,12 +90,12 @@ class Ciphered:
     @property
     def keys(self) -> Keys:
         """The keys of the next session."""
-        return self._ciphering.keys
+        return self._held.keys
 
     def begin(self) -> Authentication:
         """Return the keys with a fresh block of counters."""
-        counters = self._counters.of(key_id_of(self._ciphering))
-        return with_keys(self._authentication, self.keys, counters)
+        self._held = self._recall()
+        return with_keys(self._authentication, self.keys, self._counters.of(self._key_id))
 
     def heed(self, failure: QuinceError) -> None:
         """Go on from the counter the meter expects, and try the other key if one is in doubt.
@@ -98,44 +103,51 @@ class Ciphered:
         Our counters were lost, or another gateway used them.
         """
         expected = failure.expected_counter if isinstance(failure, ServiceRefusedError) else None
-        if expected is not None and self._counters.catch_up(key_id_of(self._ciphering), expected):
+        if expected is not None and self._counters.catch_up(self._key_id, expected):
             log.warning("invocation_counter_caught_up", expected=expected)
-        elif self._doubtful is not None:
-            self._ciphering, self._doubtful = self._doubtful, self._ciphering
-            log.warning("other_key_tried_next")
+            return
+        swapped = self._held.swapped()
+        if swapped != self._held:
+            self._hold(swapped)
+            log.warning("other_key_tried_next", meter_id=self._meter_id)
 
     def settle(self) -> None:
         """Forget the key that was in doubt, or that it was."""
-        self._doubtful = None
+        if self._held.other is not None:
+            self._hold(replace(self._held, other=None))
 
     @property
     def master(self) -> bytes | None:
         """The key that wraps others; None if it is not known here."""
         return self.keys.master
 
+    def doubt(self, key: MeterKey, new: bytes) -> None:
+        """Try `new` too when the old key fails: whether the meter takes it is not known."""
+        self._hold(self._held.doubting(key, new))
+
+    def refuse(self, key: MeterKey, new: bytes) -> None:
+        """Go on with the old key: the meter did not take `new`."""
+        self._hold(self._held.refused(key, new))
+
     def replace(self, key: MeterKey, new: bytes) -> None:
         """Use `new` from the next session on."""
-        self._ciphering = self._with(key, new)
+        self._hold(self._held.changed(key, new))
 
-    def doubt(self, key: MeterKey, new: bytes) -> None:
-        """Try `new` when the old key fails, and the old one again when that fails."""
-        self._doubtful = self._with(key, new)
+    def _recall(self) -> HeldKeys:
+        return self._counters.changed_keys.recall(self._meter_id, self._ciphering.keys)
 
-    def _with(self, key: MeterKey, new: bytes) -> Ciphering:
-        keys = self.keys
-        match key:
-            case MeterKey.ENCRYPTION:
-                keys = replace(keys, encryption=new)
-            case MeterKey.AUTHENTICATION:
-                keys = replace(keys, authentication=new)
-            case MeterKey.MASTER:
-                keys = replace(keys, master=new)
-        return replace(self._ciphering, keys=keys)
+    def _hold(self, held: HeldKeys) -> None:
+        self._counters.changed_keys.remember(self._meter_id, self._ciphering.keys, held)
+        self._held = held
+
+    @property
+    def _key_id(self) -> bytes:
+        return key_id(self._ciphering.system_title, self.keys.encryption)
 
 
-def login(authentication: Authentication, counters: CounterStore) -> Login:
-    """Return how sessions begin; what `authentication` counts with itself is not used."""
+def login(authentication: Authentication, counters: CounterStore, *, meter_id: str) -> Login:
+    """Return how sessions with a meter begin; what `authentication` counts with is not used."""
     ciphering = ciphering_of(authentication)
     if ciphering is None:
         return InClear(authentication)
-    return Ciphered(authentication, ciphering, counters)
+    return Ciphered(authentication, ciphering, counters, meter_id)
