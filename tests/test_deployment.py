@@ -1,6 +1,9 @@
 """The production shape, checked without an engine to run it: schema, references, setting names."""
 
+import configparser
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import jsonschema
@@ -9,6 +12,7 @@ import yaml
 from pydantic_settings import BaseSettings
 
 from quince.billing.settings import BillingSettings
+from quince.edge.health.heartbeat import BEAT_S
 from quince.headend.settings import Settings as HeadendSettings
 from quince.portal_api.settings import PortalSettings
 from quince.protocols.gateway.messages import MESSAGE_BYTES_MAX
@@ -142,3 +146,59 @@ def test_only_the_broker_is_open_to_the_world_and_only_by_tls(compose):
     conf = (ROOT / "deploy/mosquitto.conf").read_text()
     assert "require_certificate true" in conf
     assert "allow_anonymous false" in conf
+
+
+UNIT = ROOT / "deploy/quince-edge.service"
+SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
+with_systemd = pytest.mark.skipif(SYSTEMD_ANALYZE is None, reason="systemd is not installed")
+
+
+@pytest.fixture(scope="module")
+def unit():
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign] # systemd's names have capitals
+    parser.read(UNIT)
+    return parser["Service"]
+
+
+@pytest.fixture
+def unit_of_something_installed(tmp_path):
+    """The unit with a command that exists: systemd asks for that."""
+    path = tmp_path / UNIT.name
+    path.write_text(re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text()))
+    return path
+
+
+@with_systemd
+def test_systemd_understands_every_line_of_the_gateways_unit(unit_of_something_installed):
+    command = [str(SYSTEMD_ANALYZE), "verify", str(unit_of_something_installed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@with_systemd
+def test_systemd_calls_the_gateways_exposure_ok(unit_of_something_installed):
+    command = [str(SYSTEMD_ANALYZE), "security", "--offline=true", "--threshold=20"]
+    done = subprocess.run(
+        [*command, str(unit_of_something_installed)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-200:]
+
+
+def test_the_watchdog_waits_for_three_beats(unit):
+    assert int(unit["WatchdogSec"]) == 3 * BEAT_S
+    assert (unit["Type"], unit["Restart"]) == ("notify", "always")
+
+
+def test_a_gateway_that_leaks_is_restarted_before_it_takes_the_machine(unit):
+    assert unit["MemoryMax"] == "96M"
+
+
+def test_a_gateway_may_use_its_ports_its_state_and_the_network_alone(unit):
+    text = UNIT.read_text()
+    devices = re.findall(r"^DeviceAllow=(\S+) rw$", text, re.MULTILINE)
+    assert devices == ["char-ttyUSB", "char-ttyACM", "char-ttyS", "char-ttyAMA"]
+    assert unit["ProtectSystem"] == "strict"
+    assert unit["StateDirectory"] == "quince-edge"
+    assert unit["RestrictAddressFamilies"] == "AF_INET AF_INET6 AF_UNIX AF_NETLINK"
+    assert unit["CapabilityBoundingSet"] == ""

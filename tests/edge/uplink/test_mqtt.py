@@ -5,14 +5,14 @@ import random
 import socket
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import aiomqtt
 import pytest
 
-from quince.edge.config import BrokerConfig
+from quince.edge.config import BrokerConfig, TlsConfig
 from quince.edge.outbox.store import Outbox, Round
 from quince.edge.uplink import mqtt
 from quince.edge.uplink.service import Uplink
@@ -24,7 +24,7 @@ from quince.model.clock import SystemClock
 from quince.model.interval import RegisterReading
 from quince.model.obis import ACTIVE_IMPORT_REGISTER
 from quince.protocols.gateway.messages import Content
-from quince.protocols.gateway.topics import GatewayAddress, Lane, cell_filters
+from quince.protocols.gateway.topics import GatewayAddress, Lane, Way, cell_filters
 
 ADDRESS = GatewayAddress(cell="sv-1", gateway="gw-0001")
 DEMO = Path(__file__).parents[3] / "demo"
@@ -157,3 +157,82 @@ async def test_a_gateway_told_to_stop_stops_even_if_its_session_breaks_just_then
     running.cancel()
     done, _ = await asyncio.wait([running], timeout=2)
     assert done == {running}
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_the_twin_is_retained_for_a_head_end_that_comes_later(mosquitto, outbox):
+    uplink = Uplink(outbox, ADDRESS, SystemClock(), twin=lambda: b'{"version": "1"}')
+    broker = BrokerConfig(host="127.0.0.1", port=mosquitto.port)
+    running = asyncio.create_task(mqtt.keep_delivering(uplink, broker, ADDRESS, random.Random(1)))
+    async with asyncio.timeout(10):
+        while not await retained(mosquitto.port, ADDRESS.up(Way.TWIN)):
+            pass
+    assert uplink.contact.version == "V5"
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def retained(port, topic):
+    """Return what a broker keeps of a topic, None if it keeps nothing."""
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        await client.subscribe(topic)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                return (await anext(aiter(client.messages))).payload
+    return None
+
+
+@pytest.fixture
+def guarded_mosquitto(mosquitto, tmp_path):
+    """A broker that asks for a certificate; one and the same is everybody's here."""
+    command = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 "
+        "-keyout key.pem -out cert.pem -subj /CN=gw-0001 -addext subjectAltName=IP:127.0.0.1"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True, cwd=tmp_path)
+    (tmp_path / "mosquitto.conf").write_text(
+        f"listener {mosquitto.port} 127.0.0.1\nuser root\nrequire_certificate true\n"
+        f"use_identity_as_username true\ncafile {tmp_path}/cert.pem\n"
+        f"certfile {tmp_path}/cert.pem\nkeyfile {tmp_path}/key.pem\n"
+    )
+    mosquitto.kill()
+    mosquitto.start()
+    tls = TlsConfig(
+        ca_file=tmp_path / "cert.pem",
+        cert_file=tmp_path / "cert.pem",
+        key_file=tmp_path / "key.pem",
+    )
+    return BrokerConfig(host="127.0.0.1", port=mosquitto.port, tls=tls)
+
+
+async def contact_of(uplink, broker, *, online):
+    running = asyncio.create_task(mqtt.keep_delivering(uplink, broker, ADDRESS, random.Random(1)))
+    async with asyncio.timeout(10):
+        while uplink.contact.since_utc is None or uplink.contact.online != online:  # noqa: ASYNC110 - it has no event, on purpose
+            await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.wait([running])
+    return uplink.contact
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_certificate_opens_a_broker_that_asks_for_one(guarded_mosquitto, outbox):
+    uplink = Uplink(outbox, ADDRESS, SystemClock())
+    assert (await contact_of(uplink, guarded_mosquitto, online=True)).version == "V5"
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_where_no_broker_is_there_is_no_contact_and_a_reason(outbox):
+    uplink = Uplink(outbox, ADDRESS, SystemClock())
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        broker = BrokerConfig(host="127.0.0.1", port=closed.getsockname()[1])
+    assert "refused" in (await contact_of(uplink, broker, online=False)).reason
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_backlog_reaches_the_head_end_in_order_and_whole(mosquitto, outbox, tmp_path):
+    for value in range(500):
+        put(outbox, value)
+    async with headend(tmp_path, mosquitto.port), gateway(outbox, mosquitto.port) as uplink:
+        await emptied(outbox)
+        assert uplink.last_ack_utc is not None

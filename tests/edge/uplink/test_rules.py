@@ -1,4 +1,13 @@
-from quince.edge.uplink.rules import ACK_TIMEOUT_S_MAX, ACK_TIMEOUT_S_MIN, WINDOW_MAX, LaneWindow
+import pytest
+
+from quince.edge.uplink.rules import (
+    ACK_TIMEOUT_S_MAX,
+    ACK_TIMEOUT_S_MIN,
+    OVERHEAD_OCTETS,
+    WINDOW_MAX,
+    LaneWindow,
+    Pace,
+)
 
 
 def test_a_fresh_window_has_all_its_room():
@@ -60,3 +69,26 @@ def test_a_new_session_forgets_what_the_last_one_sent():
     window = LaneWindow(sent_upto=9, acked_upto=4, waiting_since_s=1.0, patience_s=80.0)
     window.restart()
     assert window == LaneWindow()
+
+
+def test_a_pace_lets_a_burst_go_and_then_so_much_a_second():
+    pace = Pace(1_000)
+    for _ in range(4):
+        assert pace.wait_s(0.0) == 0
+        pace.sent(500 - OVERHEAD_OCTETS, 0.0)
+    assert pace.wait_s(0.0) == 0
+    pace.sent(500 - OVERHEAD_OCTETS, 0.0)
+    assert pace.wait_s(0.0) == 0.5
+    assert pace.wait_s(0.4) == pytest.approx(0.1)
+
+
+def test_a_message_larger_than_the_burst_goes_out_and_the_next_waits_for_its_debt():
+    pace = Pace(1_000)
+    pace.sent(10_000 - OVERHEAD_OCTETS, 0.0)
+    assert pace.wait_s(0.0) == 8.0
+
+
+def test_a_pace_earns_no_more_than_its_burst_however_long_nothing_was_sent():
+    pace = Pace(1_000)
+    pace.sent(2_500 - OVERHEAD_OCTETS, 1e6)
+    assert pace.wait_s(1e6) == 0.5

@@ -1,21 +1,30 @@
 import asyncio
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from quince.edge.errors import LinkError
 from quince.edge.outbox.store import Outbox, Round
-from quince.edge.uplink.service import Uplink
-from quince.model.interval import RegisterReading
+from quince.edge.uplink.contact import Contact
+from quince.edge.uplink.rules import (
+    BULK_UNCONFIRMED_MAX,
+    BURST_S,
+    OCTETS_PER_S,
+    OVERHEAD_OCTETS,
+    UNCONFIRMED_MAX,
+)
+from quince.edge.uplink.service import TWIN_CHECK_S, Uplink
+from quince.model.interval import IntervalSeries, RegisterReading
 from quince.model.obis import ACTIVE_IMPORT_REGISTER
+from quince.model.quality import Quality
 from quince.protocols.gateway.messages import (
     Content,
     Watermark,
     decode_uplink,
     encode_ack,
 )
-from quince.protocols.gateway.topics import GatewayAddress, Lane
+from quince.protocols.gateway.topics import GatewayAddress, Lane, Way
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 ADDRESS = GatewayAddress(cell="c", gateway="g")
@@ -29,15 +38,28 @@ class StoppedClock:
         return (moment_utc - NOON).total_seconds()
 
 
+class SteppingClock(StoppedClock):
+    """A clock the test sets."""
+
+    def __init__(self, now):
+        self.now = now
+
+    def now_utc(self):
+        return self.now
+
+
 class FakeLink:
     """A broker session whose far end the test plays."""
 
     def __init__(self):
         self.sent = []
+        self.epochs = []
         self.down: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
-    async def publish(self, topic, payload):
+    async def publish(self, topic, payload, *, retain=False):
+        assert not retain
         envelope, _ = decode_uplink(payload)
+        self.epochs.append(envelope.epoch)
         self.sent.append((topic, envelope.lane, envelope.seq, envelope.oldest_seq))
 
     async def receive(self):
@@ -48,6 +70,9 @@ class FakeLink:
 
     def seqs(self):
         return [seq for _, _, seq, _ in self.sent]
+
+    def lanes(self):
+        return [lane for _, lane, _, _ in self.sent]
 
 
 @pytest.fixture
@@ -64,8 +89,9 @@ def put(outbox, lane, *values):
     outbox.record(Round(messages=tuple((lane, Content(readings=(r,))) for r in readings)))
 
 
-async def play(outbox, script):
-    link, uplink = FakeLink(), Uplink(outbox, ADDRESS, StoppedClock())
+async def play(outbox, script, link=None, **options):
+    link = link or FakeLink()
+    uplink = Uplink(outbox, ADDRESS, StoppedClock(), **options)
     running = asyncio.create_task(uplink.run(link))
     await script(link, uplink)
     link.down.put_nowait(("cut", b""))
@@ -184,11 +210,11 @@ def test_a_watermark_beyond_the_outbox_renews_the_stream_and_sends_again(outbox,
 
 
 class SlowLink(FakeLink):
-    """A link on which every publish takes a second."""
+    """A link whose broker takes a second to confirm."""
 
-    async def publish(self, topic, payload):
+    async def publish(self, topic, payload, *, retain=False):
+        await super().publish(topic, payload, retain=retain)
         await asyncio.sleep(1)
-        await super().publish(topic, payload)
 
 
 def test_a_stream_renewed_in_the_middle_of_a_send_is_not_mixed_with_the_old(
@@ -196,16 +222,159 @@ def test_a_stream_renewed_in_the_middle_of_a_send_is_not_mixed_with_the_old(
 ):
     put(outbox, Lane.LIVE, 1, 2, 3, 4, 5)
     outbox.acknowledge(Watermark(epoch=outbox.epoch, lane=Lane.LIVE, upto=2))
+    before = outbox.epoch
 
-    async def renew_while_sending():
-        link, uplink = SlowLink(), Uplink(outbox, ADDRESS, StoppedClock())
-        running = asyncio.create_task(uplink.run(link))
+    async def script(link, _uplink):
         await asyncio.sleep(0.5)
         link.down.put_nowait(ack(outbox, 99))
-        await asyncio.sleep(10)
-        link.down.put_nowait(("cut", b""))
-        with pytest.raises(ExceptionGroup):
-            await running
-        return link.seqs()
+        await asyncio.sleep(5)
 
-    assert in_virtual_time(renew_while_sending()) == [3, 1, 2, 3]
+    link = in_virtual_time(play(outbox, script, SlowLink()))
+    assert link.seqs() == [3, 4, 5, 1, 2, 3]
+    assert link.epochs == [before] * 3 + [outbox.epoch] * 3
+
+
+class DeafLink(FakeLink):
+    """A link whose broker has stopped confirming."""
+
+    async def publish(self, topic, payload, *, retain=False):
+        await super().publish(topic, payload, retain=retain)
+        await asyncio.get_running_loop().create_future()
+
+
+def test_a_broker_that_stops_confirming_still_gets_events(outbox, in_virtual_time):
+    put(outbox, Lane.LIVE, *range(64))
+
+    async def script(_link, uplink):
+        await asyncio.sleep(1)
+        put(outbox, Lane.EVENTS, 1)
+        uplink.stir()
+        await asyncio.sleep(1)
+
+    link = in_virtual_time(play(outbox, script, DeafLink()))
+    assert link.lanes() == [Lane.LIVE] * BULK_UNCONFIRMED_MAX + [Lane.EVENTS]
+
+
+def test_no_more_is_handed_over_than_a_broker_takes_unconfirmed(outbox, in_virtual_time):
+    put(outbox, Lane.EVENTS, *range(64))
+
+    async def script(_link, _uplink):
+        await asyncio.sleep(1)
+
+    link = in_virtual_time(play(outbox, script, DeafLink()))
+    assert link.seqs() == list(range(1, UNCONFIRMED_MAX + 1))
+
+
+class BusyLink(FakeLink):
+    """A link over which something urgent happens while the tenth message goes out."""
+
+    def __init__(self, outbox, urgent):
+        super().__init__()
+        self.outbox, self.urgent = outbox, urgent
+
+    async def publish(self, topic, payload, *, retain=False):
+        await super().publish(topic, payload, retain=retain)
+        if len(self.sent) == 10:
+            put(self.outbox, self.urgent, 1)
+
+
+@pytest.mark.parametrize("urgent", [Lane.EVENTS, Lane.RESULTS])
+def test_something_urgent_goes_out_before_the_next_of_the_backlog(outbox, in_virtual_time, urgent):
+    put(outbox, Lane.LIVE, *range(64))
+
+    async def script(_link, _uplink):
+        await asyncio.sleep(1)
+
+    link = in_virtual_time(play(outbox, script, BusyLink(outbox, urgent)))
+    assert link.lanes() == [Lane.LIVE] * 10 + [urgent] + [Lane.LIVE] * 54
+
+
+def put_large(outbox, lane, count):
+    quarters = 2_000
+    series = IntervalSeries(
+        meter_id="m",
+        obis=ACTIVE_IMPORT_REGISTER,
+        start_utc=NOON,
+        values=tuple(i * i * 7_919 % 10**6 for i in range(quarters)),
+        quality=(Quality.GOOD,) * quarters,
+    )
+    for _ in range(count):
+        outbox.record(Round(messages=((lane, Content(series=(series,))),)))
+
+
+@pytest.mark.parametrize("lane", [Lane.LIVE, Lane.BACKFILL])
+def test_a_backlog_keeps_to_the_octets_a_second_of_its_lane(outbox, in_virtual_time, lane):
+    put_large(outbox, lane, 60)
+    octets = len(next(iter(outbox.messages())).body)
+
+    async def script(_link, _uplink):
+        await asyncio.sleep(4.9)
+
+    sent = len(in_virtual_time(play(outbox, script, FakeLink())).sent)
+    allowed = (4.9 + BURST_S) * OCTETS_PER_S[lane] / (octets + OVERHEAD_OCTETS)
+    assert allowed - 2 < sent < allowed + 2
+    assert sent < 60
+
+
+def test_an_event_waits_for_no_pace(outbox, in_virtual_time):
+    put_large(outbox, Lane.BACKFILL, 60)
+    sent = []
+
+    async def script(link, uplink):
+        await asyncio.sleep(4)
+        sent.append(len(link.sent))
+        put(outbox, Lane.EVENTS, 1)
+        uplink.stir()
+        await asyncio.sleep(0.001)
+        sent.extend(link.lanes()[sent[0] :])
+
+    in_virtual_time(play(outbox, script))
+    assert 4 < sent[0] < 60
+    assert sent[1] == Lane.EVENTS
+
+
+class TwinLink(FakeLink):
+    """A link on which nothing but the twin is sent."""
+
+    async def publish(self, topic, payload, *, retain=False):
+        self.sent.append((topic, payload, retain, None))
+
+
+def test_the_twin_is_retained_and_told_again_only_when_it_changes(outbox, in_virtual_time):
+    twins = [b"one"]
+
+    async def script(_link, _uplink):
+        await asyncio.sleep(3 * TWIN_CHECK_S)
+        twins.append(b"two")
+        await asyncio.sleep(3 * TWIN_CHECK_S)
+
+    link = in_virtual_time(play(outbox, script, TwinLink(), twin=lambda: twins[-1]))
+    topic = ADDRESS.up(Way.TWIN)
+    assert link.sent == [(topic, b"one", True, None), (topic, b"two", True, None)]
+
+
+async def test_contact_says_since_when_and_why_not(outbox):
+    clock = SteppingClock(NOON)
+    uplink = Uplink(outbox, ADDRESS, clock)
+    assert uplink.contact == Contact(since_utc=None)
+    uplink.note_contact(reason="refused")
+    clock.now += timedelta(hours=1)
+    uplink.note_contact(reason="no route")
+    assert uplink.contact == Contact(since_utc=NOON, reason="no route")
+    uplink.note_contact(version="V5")
+    assert uplink.contact == Contact(since_utc=NOON + timedelta(hours=1), version="V5")
+    assert uplink.contact.online
+
+
+def test_the_last_watermark_of_this_stream_is_remembered(outbox, in_virtual_time):
+    put(outbox, Lane.LIVE, 1)
+    seen = []
+
+    async def script(link, uplink):
+        seen.append(uplink.last_ack_utc)
+        link.down.put_nowait(ack(outbox, 1))
+        await asyncio.sleep(1)
+        seen.append(uplink.last_ack_utc)
+
+    in_virtual_time(play(outbox, script, FakeLink()))
+    assert seen == [None, NOON]

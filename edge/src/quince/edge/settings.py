@@ -22,13 +22,17 @@ def _terminal_language() -> Language:
 
 
 class EdgeSettings(BaseSettings):
-    """`QUINCE_EDGE_CONFIG`, `QUINCE_EDGE_CLOCK`, `QUINCE_EDGE_LANG`."""
+    """`QUINCE_EDGE_CONFIG`, `QUINCE_EDGE_CLOCK`, `QUINCE_EDGE_LANG`, `QUINCE_EDGE_STATE`."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX)
 
     config: Path = Field(default=Path("gateway.toml"), description="the configuration file")
     clock: str = Field(default="system", description="system, or a faster one for demonstrations")
     lang: Language = Field(default_factory=_terminal_language, description="en or es")
+    state: Path = Field(
+        default_factory=lambda: Path.home() / ".local/state/quince-edge",
+        description="the folder where a technician's command keeps what no gateway does",
+    )
 
 
 def load_settings() -> EdgeSettings:
@@ -38,3 +42,8 @@ def load_settings() -> EdgeSettings:
         return EdgeSettings()
     except ValidationError as error:
         raise invalid_setting(error.errors()[0], prefix=_PREFIX) from error
+
+
+def service_manager() -> str | None:
+    """Return where the service manager listens, if one started this process and wants to hear."""
+    return os.environ.get("NOTIFY_SOCKET")  # noqa: TID251 - the one place that may

@@ -3,276 +3,167 @@
 import asyncio
 import random
 import signal
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, ExitStack, closing
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
-import structlog
-
-from quince.edge.agent import Agent, MeterPlan
-from quince.edge.config import (
-    DlmsMeterConfig,
-    DsmrMeterConfig,
-    GatewayConfig,
-    ModbusMeterConfig,
-    OpticalMeterConfig,
-    PushConfig,
-    SmlMeterConfig,
-)
+from quince.edge.agent import Agent
+from quince.edge.agent.intake import Intake
+from quince.edge.commands.configured import commands_of
+from quince.edge.config import DlmsMeterConfig, GatewayConfig, PushConfig, load_config
+from quince.edge.enrolment.renewal import renewal_of
+from quince.edge.health.heartbeat import boot_before, keep_beating
+from quince.edge.health.notify import ServiceManager
+from quince.edge.health.vitals import Vitals
+from quince.edge.outbox.fullness import keep_telling_of_fullness
 from quince.edge.outbox.store import Outbox, Round
-from quince.edge.profiles.catalogue import load_profile
-from quince.edge.pushes.in_session import SessionEar
 from quince.edge.pushes.listener import PushListener
-from quince.edge.pushes.pusher import Accept, Pusher
+from quince.edge.pushes.pusher import Pusher
 from quince.edge.readers.dlms.counters import CounterStore
-from quince.edge.readers.dlms.line import DlmsLine, open_dlms
-from quince.edge.readers.dlms.login import Login, login
-from quince.edge.readers.dlms.security import authentication
-from quince.edge.readers.modbus.line import ModbusLine
-from quince.edge.readers.modbus.reader import Installation, open_modbus
-from quince.edge.readers.optical.dsmr import open_dsmr
-from quince.edge.readers.optical.reader import open_optical
-from quince.edge.readers.optical.session import Dialect, OpticalLine
-from quince.edge.readers.optical.sml import open_sml
-from quince.edge.readers.reader import Reader
-from quince.edge.transports.address import bus_of
+from quince.edge.reload import Reload
 from quince.edge.uplink.mqtt import keep_delivering
 from quince.edge.uplink.service import Uplink
+from quince.edge.workshop import Workshop
 from quince.model.clock import Clock
-from quince.model.errors import InvalidValueError
-from quince.model.event import MeterEvent
+from quince.model.event import GatewayEventKind, MeterEvent
 from quince.model.rng import Rng
-from quince.protocols.dlms.cosem.clock import MeterTime
-from quince.protocols.dlms.security.credentials import Authentication, ciphering_of
 from quince.protocols.gateway.messages import Content
 from quince.protocols.gateway.topics import GatewayAddress, Lane
-from quince.protocols.optical.dsmr.encryption import TelegramKey
-from quince.protocols.optical.line import PUSH_BAUD
 
-log = structlog.get_logger()
-
-Meter = DlmsMeterConfig | ModbusMeterConfig | OpticalMeterConfig | SmlMeterConfig | DsmrMeterConfig
+_Work = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Workshop:
-    """Builds readers: it holds what several of them share."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gateway:
+    """What runs side by side, until it is stopped; and what a signal and the start come to."""
 
-    def __init__(self, clock: Clock, counters: CounterStore, rng: Rng, *, accept: Accept) -> None:
-        """Take the clock, the invocation counters, the randomness for challenges.
-
-        `accept` makes safe what a meter says unasked while it is read.
-        """
-        self._clock = clock
-        self._counters = counters
-        self._accept = accept
-        # What each DLMS meter's profile last looked like: one entry for each in the configuration.
-        self._layouts: dict[str, str] = {}
-        self._logins: dict[str, Login] = {}
-        self._pushers: dict[str, Pusher] = {}
-        self._rng = rng
-
-    def plan(self, meter: Meter) -> MeterPlan:
-        """Return how the agent is to see a meter."""
-        return MeterPlan(
-            meter_id=meter.id,
-            bus=bus_of(meter.url),
-            keeps_profile=keeps_profile(meter),
-            utc_offset_min=meter.utc_offset_min,
-            connect=self.connector(meter),
-            rolls_over_at=installation(meter).rolls_over_at
-            if isinstance(meter, ModbusMeterConfig)
-            else {},
-        )
-
-    def connector(self, meter: Meter) -> Callable[[], AbstractAsyncContextManager[Reader]]:
-        """Return what opens a session with a meter."""
-        match meter:
-            case DlmsMeterConfig():
-                return partial(
-                    open_dlms,
-                    dlms_line(meter),
-                    meter_id=meter.id,
-                    login=self._login(meter),
-                    utc_offset_min=meter.utc_offset_min,
-                    rng=self._rng,
-                    quirks=meter.quirks,
-                    layouts=self._layouts,
-                    heard=SessionEar(self.pusher(meter), self._accept, self._clock).hear,
-                )
-            case ModbusMeterConfig():
-                return partial(
-                    open_modbus,
-                    ModbusLine(url=meter.url, device_id=meter.device_id, tls=meter.tls),
-                    meter_id=meter.id,
-                    installation=installation(meter),
-                    clock=self._clock,
-                )
-            case OpticalMeterConfig() | SmlMeterConfig() | DsmrMeterConfig():
-                return self._light_connector(meter)
-
-    def _light_connector(
-        self, meter: OpticalMeterConfig | SmlMeterConfig | DsmrMeterConfig
-    ) -> Callable[[], AbstractAsyncContextManager[Reader]]:
-        """Return what opens a session through an optical head or a customer port."""
-        match meter:
-            case OpticalMeterConfig(mode="d"):
-                return partial(
-                    open_dsmr,
-                    meter.url,
-                    meter_id=meter.id,
-                    baud=PUSH_BAUD,
-                    utc_offset_min=meter.utc_offset_min,
-                    clock=self._clock,
-                )
-            case OpticalMeterConfig():
-                return partial(
-                    open_optical,
-                    optical_line(meter),
-                    meter_id=meter.id,
-                    utc_offset_min=meter.utc_offset_min,
-                    clock=self._clock,
-                )
-            case SmlMeterConfig():
-                return partial(open_sml, meter.url, meter_id=meter.id, clock=self._clock)
-            case DsmrMeterConfig():
-                return partial(
-                    open_dsmr,
-                    meter.url,
-                    meter_id=meter.id,
-                    baud=meter.baud,
-                    key=telegram_key(meter),
-                    utc_offset_min=meter.utc_offset_min,
-                    clock=self._clock,
-                )
-
-    def pusher(self, meter: DlmsMeterConfig) -> Pusher:
-        """Return how a meter's pushes are heard: under the keys of its sessions, if it has any."""
-        if meter.id not in self._pushers:
-            own = self._login(meter)
-            self._pushers[meter.id] = Pusher(
-                meter_id=meter.id,
-                time=MeterTime(standard_offset_min=meter.utc_offset_min, quirks=meter.quirks),
-                ciphering=lambda: ciphering_of(own.begin()),
-                believed_in_clear=meter.plain_push,
-            )
-        return self._pushers[meter.id]
-
-    def _login(self, meter: DlmsMeterConfig) -> Login:
-        """Return one and the same for a meter, whose keys may be changed in it."""
-        if meter.id not in self._logins:
-            self._logins[meter.id] = login(self._authentication(meter), self._counters)
-        return self._logins[meter.id]
-
-    def _authentication(self, meter: DlmsMeterConfig) -> Authentication:
-        try:
-            return authentication(meter.security, self._counters)
-        except InvalidValueError as error:
-            field = f"{meter.id}.security.{error.field}"
-            raise InvalidValueError(field, error.value, error.reason) from error
+    works: Sequence[_Work]
+    reload: Callable[[], None]
+    start: Callable[[], None]
 
 
-def dlms_line(meter: DlmsMeterConfig) -> DlmsLine:
-    """Return where a DLMS meter is."""
-    return DlmsLine(
-        url=meter.url,
-        client_sap=meter.client_sap,
-        server_sap=meter.server_sap,
-        physical_address=meter.physical_address,
-        address_octets=meter.address_octets,
-        window=meter.hdlc_window,
-        optical_address=meter.optical_address,
-    )
+async def run(path: Path, clock: Clock, *, notify: str | None = None) -> None:
+    """Read, keep and deliver as the file at `path` says, until SIGTERM or SIGINT.
 
-
-def installation(meter: ModbusMeterConfig) -> Installation:
-    """Return what a Modbus meter is, and what stands before it."""
-    return Installation(
-        profile=load_profile(meter.profile), transformer_ratio=meter.transformer_ratio
-    )
-
-
-def keeps_profile(meter: Meter) -> bool:
-    """Return whether a meter's intervals can be read; its registers are sampled otherwise."""
-    match meter:
-        case DlmsMeterConfig():
-            return True
-        case OpticalMeterConfig():
-            return meter.keeps_profile
-        case ModbusMeterConfig() | SmlMeterConfig() | DsmrMeterConfig():
-            return False
-
-
-def optical_line(meter: OpticalMeterConfig) -> OpticalLine:
-    """Return where an optical meter is, and how it is spoken to."""
-    return OpticalLine(
-        url=meter.url,
-        device_address=meter.device_address,
-        password=None if meter.password is None else meter.password.get_secret_value(),
-        dialect=Dialect(
-            unlock=meter.unlock_command,
-            read=meter.read_command,
-            profile=meter.profile_command,
-            write=meter.write_command,
-        ),
-    )
-
-
-def telegram_key(meter: DsmrMeterConfig) -> TelegramKey | None:
-    """Return what opens a P1 meter's telegrams, None if they are not sealed."""
-    if meter.key is None:
-        return None
-    encryption = _octets(meter, meter.key.get_secret_value())
-    if meter.additional is None:
-        return TelegramKey(encryption=encryption)
-    additional = _octets(meter, meter.additional.get_secret_value())
-    return TelegramKey(encryption=encryption, additional=additional)
-
-
-def _octets(meter: Meter, digits: str) -> bytes:
-    try:
-        return bytes.fromhex(digits)
-    except ValueError as error:
-        raise InvalidValueError(f"{meter.id} key", "…", "hexadecimal digits") from error
-
-
-async def run(config: GatewayConfig, clock: Clock) -> None:
-    """Read, keep and deliver until SIGTERM or SIGINT."""
-    rng = random.SystemRandom()
-    address = GatewayAddress(cell=config.cell, gateway=config.gateway)
+    `notify` is the address of a service manager that wants to hear of it.
+    """
     with ExitStack() as files:
-        outbox = files.enter_context(Outbox(config.outbox, rng))
-        counters = files.enter_context(CounterStore(config.outbox.with_suffix(".counters")))
-        uplink = Uplink(outbox, address, clock)
-        accept = _accept(outbox, uplink)
-        workshop = Workshop(clock, counters, rng, accept=accept)
-        agent = Agent(
-            gateway=config.gateway,
-            plans=[workshop.plan(meter) for meter in config.meters],
-            backfill_days=config.backfill_days,
-            outbox=outbox,
-            stir=uplink.stir,
-            clock=clock,
-        )
+        gateway = _assemble(path, clock, ServiceManager(notify), files)
         async with asyncio.TaskGroup() as tasks:
-            workers = [
-                tasks.create_task(agent.run()),
-                tasks.create_task(keep_delivering(uplink, config.broker, address, rng)),
-            ]
-            if config.push is not None:
-                listener = PushListener(
-                    pushers={
-                        meter.equipment_id: workshop.pusher(meter)
-                        for meter in config.meters
-                        if isinstance(meter, DlmsMeterConfig)
-                    },
-                    accept=accept,
-                    clock=clock,
-                    rng=rng,
-                )
-                workers.append(tasks.create_task(_listen(listener, config.push)))
+            workers = [tasks.create_task(work()) for work in gateway.works]
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, gateway.reload)
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, _stop, workers)
-            log.info("gateway_started", gateway=config.gateway, meters=len(config.meters))
+            gateway.start()
+
+
+def _assemble(path: Path, clock: Clock, manager: ServiceManager, files: ExitStack) -> _Gateway:
+    """Put the parts together; what has to be closed is left in `files`."""
+    config = load_config(path)
+    rng = random.SystemRandom()
+    address = GatewayAddress(cell=config.cell, gateway=config.gateway)
+    outbox = files.enter_context(Outbox(config.outbox, rng))
+    counters = files.enter_context(CounterStore(config.outbox.with_suffix(".counters")))
+    uplink = Uplink(
+        outbox,
+        address,
+        clock,
+        take_command=lambda message: commands.take(message),  # noqa: PLW0108 - each needs the other
+        twin=lambda: vitals.twin(),  # noqa: PLW0108 - likewise
+    )
+    intake = Intake(outbox=outbox, stir=uplink.stir, clock=clock)
+    site = _Site(config, counters, intake, rng)
+    vitals = Vitals(
+        config,
+        uplink=uplink,
+        meters=site.agent.health,
+        clock=clock,
+        boot_before=boot_before(config),
+    )
+    serve = partial(_serve, site, vitals)
+    commands = commands_of(
+        config,
+        outbox=outbox,
+        meters=site.agent,
+        serve=serve,
+        diagnose=lambda: _diagnose(path, vitals.config, clock),
+        stir=uplink.stir,
+        clock=clock,
+    )
+    commands.resume()
+    reload = Reload(path, config, serve=serve)
+    renewal = renewal_of(config, intake.tell, clock, rng)
+    works: list[_Work] = [
+        site.agent.run,
+        partial(keep_delivering, uplink, config.broker, address, rng),
+        reload.run,
+        commands.run,
+        partial(keep_telling_of_fullness, outbox, clock, uplink.stir),
+        partial(keep_beating, vitals, manager),
+    ]
+    if renewal is not None:
+        works.append(renewal.run)
+    if config.push is not None:
+        works.append(partial(_listen, site.listener, config.push))
+    start = f"{len(config.meters)} meters, start of the {vitals.boot_reason}"
+    return _Gateway(
+        works=works,
+        reload=reload.ask,
+        start=partial(intake.tell, GatewayEventKind.STARTED, start),
+    )
+
+
+class _Site:
+    """The meters: who visits them, and who hears what they say unasked."""
+
+    def __init__(
+        self, config: GatewayConfig, counters: CounterStore, intake: Intake, rng: Rng
+    ) -> None:
+        accept = partial(_accept, intake)
+        self._intake = intake
+        self._workshop = Workshop(intake.clock, counters, rng, accept=accept)
+        self.agent = Agent(
+            gateway=config.gateway,
+            plans=[self._workshop.plan(meter) for meter in config.meters],
+            backfill_days=config.backfill_days,
+            outbox=intake.outbox,
+            stir=intake.stir,
+            clock=intake.clock,
+        )
+        self.listener = PushListener(
+            pushers=self._pushers(config), accept=accept, clock=intake.clock, rng=rng
+        )
+
+    def serve(self, config: GatewayConfig) -> None:
+        """Serve the meters of another configuration; InvalidValueError if one cannot be."""
+        plans = [self._workshop.plan(meter) for meter in config.meters]
+        pushers = self._pushers(config)
+        self.agent.replace(plans, backfill_days=config.backfill_days)
+        self.listener.replace(pushers)
+        detail = f"revision {config.revision}, {len(plans)} meters"
+        self._intake.tell(GatewayEventKind.CONFIGURED, detail)
+
+    def _pushers(self, config: GatewayConfig) -> dict[str, Pusher]:
+        return {
+            meter.equipment_id: self._workshop.pusher(meter)
+            for meter in config.meters
+            if isinstance(meter, DlmsMeterConfig)
+        }
+
+
+def _serve(site: _Site, vitals: Vitals, config: GatewayConfig) -> None:
+    site.serve(config)
+    vitals.config = config
+
+
+def _diagnose(path: Path, config: GatewayConfig, clock: Clock) -> bytes:
+    """Return a bundle; what makes it is loaded when somebody asks, which is seldom."""
+    from quince.edge.health.bundle import make_bundle  # noqa: PLC0415 - optional: see above
+
+    return make_bundle(path, config, clock)
 
 
 def _stop(workers: list["asyncio.Task[None]"]) -> None:
@@ -280,12 +171,8 @@ def _stop(workers: list["asyncio.Task[None]"]) -> None:
         worker.cancel()
 
 
-def _accept(outbox: Outbox, uplink: Uplink) -> Accept:
-    def accept(event: MeterEvent) -> None:
-        outbox.record(Round(messages=((Lane.EVENTS, Content(events=(event,))),)))
-        uplink.stir()
-
-    return accept
+def _accept(intake: Intake, event: MeterEvent) -> None:
+    intake.keep(Round(messages=((Lane.EVENTS, Content(events=(event,))),)))
 
 
 async def _listen(listener: PushListener, push: PushConfig) -> None:

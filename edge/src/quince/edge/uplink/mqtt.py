@@ -15,6 +15,7 @@ from paho.mqtt.properties import Properties
 
 from quince.edge.config import BrokerConfig
 from quince.edge.errors import LinkError
+from quince.edge.uplink.rules import UNCONFIRMED_MAX
 from quince.edge.uplink.service import Uplink
 from quince.model.rng import Rng
 from quince.protocols.gateway.topics import GatewayAddress, Way
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 
 KEEPALIVE_S = 30  # a silent gateway is noticed after 1.5 times this
 SESSION_EXPIRY_S = 7 * 86_400  # the broker keeps acknowledgements and commands for a week
+_STATE_MESSAGES = 2  # the state and the twin, beside the outbox's messages
+INCOMING_MAX = 1_000  # each is taken at once; acknowledgements repeat, and commands are few
 _REFUSED = 0x80  # from here on a SUBACK code is a refusal, in either version
 BACKOFF_S_MIN, BACKOFF_S_MAX = 1.0, 60.0  # a restart storm spreads over a minute
 
@@ -35,10 +38,10 @@ class MqttLink:
         self._client = client
         self._messages = aiter(client.messages)
 
-    async def publish(self, topic: str, payload: bytes) -> None:
-        """Publish with QoS 1; LinkError when the session is gone."""
+    async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publish with QoS 1; LinkError when the session is gone, or confirms nothing for 10 s."""
         try:
-            await self._client.publish(topic, payload, qos=1)
+            await self._client.publish(topic, payload, qos=1, retain=retain)
         except aiomqtt.MqttError as error:
             raise LinkError(str(error)) from error
 
@@ -65,6 +68,7 @@ async def keep_delivering(
     while True:
         errors = await _outcome(_session(uplink, broker, address, version))
         reason = str(errors[0])
+        uplink.note_contact(reason=reason)
         if any(isinstance(error, LinkError) for error in errors):
             log.warning("link_down", version=version.name, reason=reason)
             version, backoff_s = aiomqtt.ProtocolVersion.V5, BACKOFF_S_MIN
@@ -80,6 +84,7 @@ async def _session(
 ) -> None:
     async with _connect(broker, address, version) as link:
         log.info("link_up", version=version.name)
+        uplink.note_contact(version=version.name)
         await uplink.run(link)
 
 
@@ -133,12 +138,16 @@ async def _connect(
         keepalive=KEEPALIVE_S,
         # The will says that contact was lost; it never says that power was.
         will=aiomqtt.Will(state, _state("offline"), qos=1, retain=True),
-        tls_context=_tls(broker),
+        tls_context=tls_context(broker),
+        # No queue inside the client: order and urgency are decided once, in the uplink.
+        max_inflight_messages=UNCONFIRMED_MAX + _STATE_MESSAGES,
+        max_queued_incoming_messages=INCOMING_MAX,
         # A persistent session, in the words of either version.
         clean_start=False if five else MQTT_CLEAN_START_FIRST_ONLY,
         properties=_session_expiry() if five else None,
         clean_session=None if five else False,
     ) as client:
+        client.pending_calls_threshold = UNCONFIRMED_MAX + _STATE_MESSAGES  # no warning below it
         for topic in (address.ack, address.command, address.configuration):
             granted = await client.subscribe(topic, qos=1)
             if any(getattr(code, "value", code) >= _REFUSED for code in granted):
@@ -153,7 +162,8 @@ def _session_expiry() -> Properties:
     return properties
 
 
-def _tls(broker: BrokerConfig) -> ssl.SSLContext | None:
+def tls_context(broker: BrokerConfig) -> ssl.SSLContext | None:
+    """Return how the broker is told from an impostor, and we to it; None for a link in clear."""
     if broker.tls is None:
         return None
     context = ssl.create_default_context(cafile=broker.tls.ca_file)

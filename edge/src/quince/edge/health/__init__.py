@@ -1,0 +1,1 @@
+"""How a gateway is: what it writes down while it runs, and what can be found out beside it."""
