@@ -1,0 +1,1 @@
+"""How this device becomes a gateway, and stays one."""

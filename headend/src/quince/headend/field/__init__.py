@@ -1,0 +1,1 @@
+"""The door for gateways and technicians: HTTPS, beside the broker."""
