@@ -10,6 +10,7 @@ from quince.model.errors import InvalidValueError
 
 CUSTOMER = Principal(tenant_id=1, role=Role.CUSTOMER, customer_id="c-1")
 STAFF = Principal(tenant_id=2, role=Role.STAFF)
+ANA = Principal(tenant_id=2, role=Role.STAFF, person="Ana López")
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ async def identity(database: Path) -> AsyncIterator[Identity]:
         yield identity
 
 
-@pytest.mark.parametrize("principal", [CUSTOMER, STAFF])
+@pytest.mark.parametrize("principal", [CUSTOMER, STAFF, ANA])
 async def test_a_token_tells_whose_it_is(identity: Identity, principal: Principal) -> None:
     token = await identity.issue_token(principal)
     assert await identity.authenticate(token) == principal
@@ -55,3 +56,19 @@ def test_a_token_holds_32_random_octets() -> None:
 def test_a_customer_has_a_number_and_staff_have_none(role: Role, customer_id: str | None) -> None:
     with pytest.raises(InvalidValueError, match="customer_id"):
         Principal(tenant_id=1, role=role, customer_id=customer_id)
+
+
+@pytest.mark.parametrize(
+    ("role", "customer_id", "person"),
+    [
+        (Role.CUSTOMER, "c-1", "Ana"),
+        (Role.STAFF, None, ""),
+        (Role.STAFF, None, "a\nb"),
+        (Role.STAFF, None, "x" * 65),
+    ],
+)
+def test_staff_alone_act_under_a_name_of_their_own(
+    role: Role, customer_id: str | None, person: str
+) -> None:
+    with pytest.raises(InvalidValueError, match="person"):
+        Principal(tenant_id=1, role=role, customer_id=customer_id, person=person)

@@ -8,8 +8,10 @@ from hypothesis import given, strategies as st
 from quince.headend.ingest.rules import (
     ContactReport,
     Judgement,
+    Letter,
     Refusal,
     Refused,
+    TwinReport,
     Uplink,
     Verdict,
     judge,
@@ -54,9 +56,11 @@ def test_a_message_is_judged_by_its_place(
     assert judge(upto, envelope) == Judgement(verdict=verdict, upto=upto_after, hole=hole)
 
 
-@given(topic=st.sampled_from([UP + "iv", UP + "ev", UP + "st", "x/y"]), payload=st.binary())
+@given(
+    topic=st.sampled_from([UP + "iv", UP + "ev", UP + "st", UP + "tw", "x/y"]), payload=st.binary()
+)
 def test_no_octets_make_reading_fail(topic: str, payload: bytes) -> None:
-    assert isinstance(read_message(topic, payload), Uplink | ContactReport | Refused)
+    assert isinstance(read_message(topic, payload), Letter)
 
 
 def refusal(topic: str, payload: bytes) -> Refusal:
@@ -106,3 +110,28 @@ def test_a_meter_without_a_proper_name_makes_the_content_unreadable(
     letter = read_message(message.topic, message.payload)
     assert isinstance(letter, Uplink)
     assert isinstance(letter.content, Refused)
+
+
+def test_a_twin_is_any_json_object() -> None:
+    twin = read_message(UP + "tw", b'{"version": "1.2", "meters": [1, {"a": null}]}')
+    assert isinstance(twin, TwinReport)
+    assert twin.document == '{"version":"1.2","meters":[1,{"a":null}]}'
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'"x"',
+        b'{"a":' * 800,
+        b'{"a":"' + b"x" * 4_096 + b'"}',
+        b'{"a":"\\ud800"}',
+    ],
+    ids=["nothing", "list", "cut", "text", "deep", "large", "half a character"],
+)
+def test_what_is_no_small_json_object_is_no_twin(payload: bytes) -> None:
+    refused = read_message(UP + "tw", payload)
+    assert isinstance(refused, Refused)
+    assert refused.refusal is Refusal.NOT_A_MESSAGE

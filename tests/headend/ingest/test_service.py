@@ -12,6 +12,7 @@ from quince.headend import wiring
 from quince.headend.assets.rules import read_registration
 from quince.headend.errors import StoreBusyError
 from quince.headend.ingest import store as store_module
+from quince.headend.ingest.gateway_store import SqliteGatewayStore
 from quince.headend.ingest.service import Ingest, Received
 from quince.headend.ingest.store import SqliteIngestReader
 from quince.headend.intervals.store import SqliteIntervalStore
@@ -237,7 +238,7 @@ def test_a_state_that_cannot_be_written_is_set_aside(
     def fail(*_: object) -> None:
         raise ValueError("cannot be written")
 
-    monkeypatch.setattr(store_module.SqliteIngestStore, "note_contact", fail)
+    monkeypatch.setattr(SqliteGatewayStore, "note_contact", fail)
     state = Received(
         topic=gateway.address.up("st"), payload=b'{"state":"online"}', received_utc=NOW_UTC
     )

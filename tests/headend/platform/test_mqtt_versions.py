@@ -44,6 +44,7 @@ async def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(
         async with open_broker(link, ["a"]) as broker:
             (delivery,) = await broker.take(1)
             delivery.ack()
+            await broker.publish("a", b"x", retain=True, expires_s=5)  # 3.1.1 has no expiry
             assert broker._client.protocol == MQTTProtocolVersion.MQTTv311
             assert (delivery.topic, delivery.payload) == ("a", b"hi")
 

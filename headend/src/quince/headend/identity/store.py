@@ -13,6 +13,7 @@ access_token = Table(
     Column("tenant_id", Integer, nullable=False),
     Column("role", String, nullable=False),
     Column("customer_id", String),
+    Column("person", String),
 )
 
 
@@ -29,6 +30,7 @@ class SqlTokenStore:
             "tenant_id": principal.tenant_id,
             "role": principal.role.value,
             "customer_id": principal.customer_id,
+            "person": principal.person,
         }
         async with writing(self._engine) as connection:
             await connection.execute(insert(access_token), row)
@@ -41,6 +43,9 @@ class SqlTokenStore:
         if row is None:
             return None
         principal = Principal(
-            tenant_id=row.tenant_id, role=Role(row.role), customer_id=row.customer_id
+            tenant_id=row.tenant_id,
+            role=Role(row.role),
+            customer_id=row.customer_id,
+            person=row.person,
         )
         return row.digest, principal

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, JsonValue, RootModel, ValidationError
 
 from quince.model.errors import CodecError, InvalidValueError
 from quince.model.event import MeterEvent
@@ -19,6 +19,7 @@ from quince.protocols.gateway.topics import GatewayAddress, Way, parse_up
 
 METER_ID_CHARS_MAX = 64  # a logical device name has 16; a key of the store stays small
 STATE_BYTES_MAX = 4_096  # a few words of JSON
+TWIN_BYTES_MAX = 4_096  # versions, a revision, a date: no list of meters
 
 
 class Refusal(StrEnum):
@@ -62,13 +63,27 @@ class ContactReport:
     online: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinReport:
+    """What a gateway says it runs: a JSON object, kept as it is for people and programs."""
+
+    address: GatewayAddress
+    document: str
+
+
 class _State(BaseModel):
     """A gateway's retained state message; other fields are welcome and not read."""
 
     state: Literal["online", "offline"]
 
 
-def read_message(topic: str, payload: bytes) -> Uplink | ContactReport | Refused:
+# Pydantic reads JSON to a depth of its own; the standard library's reader ends in RecursionError.
+_Twin = RootModel[dict[str, JsonValue]]
+
+Letter = Uplink | ContactReport | TwinReport | Refused
+
+
+def read_message(topic: str, payload: bytes) -> Letter:
     """Tell what a message is; never raises for what the bytes are."""
     try:
         address, way = parse_up(topic)
@@ -77,6 +92,8 @@ def read_message(topic: str, payload: bytes) -> Uplink | ContactReport | Refused
     try:
         if way is Way.STATE:
             return _read_state(address, payload)
+        if way is Way.TWIN:
+            return _read_twin(address, payload)
         return _read_uplink(address, payload)
     except (CodecError, ValidationError) as error:
         return Refused(refusal=Refusal.NOT_A_MESSAGE, detail=str(error))
@@ -87,6 +104,14 @@ def _read_state(address: GatewayAddress, payload: bytes) -> ContactReport:
         raise CodecError(f"a state of {len(payload)} octets; at most {STATE_BYTES_MAX}")
     return ContactReport(
         address=address, online=_State.model_validate_json(payload).state == "online"
+    )
+
+
+def _read_twin(address: GatewayAddress, payload: bytes) -> TwinReport:
+    if len(payload) > TWIN_BYTES_MAX:
+        raise CodecError(f"a twin of {len(payload)} octets; at most {TWIN_BYTES_MAX}")
+    return TwinReport(
+        address=address, document=_Twin.model_validate_json(payload).model_dump_json()
     )
 
 

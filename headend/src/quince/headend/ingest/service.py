@@ -4,7 +4,7 @@ Law: nothing is acknowledged, to the broker or to a gateway, before the commit h
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +14,10 @@ import structlog
 
 from quince.headend.ingest.rules import (
     ContactReport,
+    Letter,
     Refusal,
     Refused,
+    TwinReport,
     Uplink,
     Verdict,
     judge,
@@ -23,9 +25,15 @@ from quince.headend.ingest.rules import (
 )
 from quince.headend.intervals.service import Arrival
 from quince.model.errors import InvalidValueError
-from quince.model.event import MeterEvent
+from quince.model.event import GatewayEvent, MeterEvent
 from quince.model.interval import RegisterReading
-from quince.protocols.gateway.messages import Content, Envelope, Watermark, encode_ack
+from quince.protocols.gateway.messages import (
+    CommandResult,
+    Content,
+    Envelope,
+    Watermark,
+    encode_ack,
+)
 from quince.protocols.gateway.topics import GatewayAddress, Lane
 
 log = structlog.get_logger()
@@ -89,6 +97,15 @@ class LoggedEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedResult:
+    """A gateway's word on a command, and its place in the order of commits."""
+
+    entry: int
+    address: GatewayAddress
+    result: CommandResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayContact:
     """Whether a gateway and the broker hear each other; None where neither ever said."""
 
@@ -106,8 +123,41 @@ class Attention:
     dead_letters: int
 
 
+class GatewayStore(Protocol):
+    """What a batch writes of what gateways say, within the transaction of its IngestStore."""
+
+    def add_results(
+        self, stream: Stream, results: Sequence[CommandResult], received_utc: datetime
+    ) -> None:
+        """Append results not yet known."""
+        ...
+
+    def add_events(
+        self, stream: Stream, events: Sequence[GatewayEvent], received_utc: datetime
+    ) -> None:
+        """Append a gateway's events not yet known."""
+        ...
+
+    def note_meters(self, stream: Stream, meter_ids: AbstractSet[str], at_utc: datetime) -> None:
+        """Keep which gateway these meters' values come from now, and since when."""
+        ...
+
+    def note_twin(self, tenant_id: int, report: TwinReport, at_utc: datetime) -> None:
+        """Keep what the gateway says it runs."""
+        ...
+
+    def note_contact(self, tenant_id: int, report: ContactReport, at_utc: datetime) -> None:
+        """Keep whether the gateway is in contact, and since when."""
+        ...
+
+
 class IngestStore(Protocol):
     """What a batch writes; everything happens within one `transaction`."""
+
+    @property
+    def gateways(self) -> GatewayStore:
+        """What gateways say of themselves and of their commands."""
+        ...
 
     def transaction(self) -> AbstractContextManager[None]:
         """Commit all of it or nothing; StoreBusyError if another writer is at work."""
@@ -139,10 +189,6 @@ class IngestStore(Protocol):
 
     def add_events(self, tenant_id: int, events: Sequence[MeterEvent]) -> None:
         """Append events not yet known."""
-        ...
-
-    def note_contact(self, tenant_id: int, report: ContactReport, at_utc: datetime) -> None:
-        """Keep whether the gateway is in contact, and since when."""
         ...
 
     def bury(self, stream: Stream, envelope: Envelope, message: Received, refused: Refused) -> bool:
@@ -177,7 +223,6 @@ def accept(messages: Sequence[Received], store: IngestStore) -> tuple[Outgoing, 
     )
 
 
-Letter = Uplink | ContactReport | Refused
 Marks = dict[Stream, int]
 
 
@@ -208,7 +253,9 @@ def _commit(letters: Sequence[tuple[Received, Letter]], store: IngestStore) -> M
                 )
                 _count_stray(message, stranger, store)
             elif isinstance(letter, ContactReport):
-                store.note_contact(tenant_id, letter, message.received_utc)
+                store.gateways.note_contact(tenant_id, letter, message.received_utc)
+            elif isinstance(letter, TwinReport):
+                store.gateways.note_twin(tenant_id, letter, message.received_utc)
             else:
                 stream = Stream(
                     tenant_id=tenant_id,
@@ -249,17 +296,25 @@ def _take(
     elif judgement.verdict is not Verdict.GAP:
         # A duplicate is written again: that changes nothing, and it saves what comes late out of
         # a hole, or under a number that a gateway's restored backup uses a second time.
-        arrivals = _write(stream, uplink.envelope, uplink.content, store)
+        arrivals = _write(stream, uplink.envelope, uplink.content, message.received_utc, store)
     if upto != before:
         store.advance(stream, upto)
     return upto, arrivals
 
 
 def _write(
-    stream: Stream, envelope: Envelope, content: Content, store: IngestStore
+    stream: Stream,
+    envelope: Envelope,
+    content: Content,
+    received_utc: datetime,
+    store: IngestStore,
 ) -> Sequence[Arrival]:
     store.add_readings(stream.tenant_id, content.readings)
     store.add_events(stream.tenant_id, content.events)
+    store.gateways.add_results(stream, content.results, received_utc)
+    store.gateways.add_events(stream, content.gateway_events, received_utc)
+    if stream.lane is Lane.LIVE:  # a gateway's backlog tells where a meter was
+        store.gateways.note_meters(stream, {one.meter_id for one in content.series}, received_utc)
     source = stream.source(envelope)
     return [Arrival(series=series, source=source) for series in content.series]
 

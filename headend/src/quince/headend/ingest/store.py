@@ -1,4 +1,4 @@
-"""What ingest keeps: watermarks, holes, events, gateway contact, dead letters; on raw SQLite.
+"""What ingest keeps: watermarks, holes, meters' events, dead letters; on raw SQLite.
 
 No threads: the process that ingests waits for its own commit and does little else meanwhile, and
 a simulated day must run the same way twice.
@@ -10,10 +10,14 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from quince.headend.assets.store import GatewayDirectory
-from quince.headend.ingest.rules import ContactReport, Refused
+from quince.headend.ingest.gateway_store import (
+    SqliteGatewayReader,
+    SqliteGatewayStore,
+    create_gateway_tables,
+)
+from quince.headend.ingest.rules import Refused
 from quince.headend.ingest.service import (
     Attention,
-    GatewayContact,
     LoggedEvent,
     Received,
     Stream,
@@ -48,11 +52,6 @@ create table if not exists meter_event(
   unique (tenant_id, meter_id, kind, at_ms));
 create index if not exists meter_event_order on meter_event(tenant_id, entry);
 
-create table if not exists gateway_contact(
-  tenant_id integer not null, cell text not null, gateway text not null,
-  online integer not null, since_ms integer not null,
-  primary key (tenant_id, cell, gateway)) without rowid;
-
 -- A message with a place in a stream (source) that nobody can read: its lane has gone past it, so
 -- these are the only octets left.
 create table if not exists dead_letter(
@@ -79,6 +78,7 @@ DETAIL_CHARS_MAX = 1_000  # a validation error may quote its whole input
 def create_ingest_tables(connection: sqlite3.Connection) -> None:
     """Create the tables that are not there yet."""
     connection.executescript(_SCHEMA)
+    create_gateway_tables(connection)
 
 
 class SqliteIngestStore:
@@ -90,7 +90,8 @@ class SqliteIngestStore:
         connection.execute("pragma busy_timeout = 0")
         self._connection = connection
         self._intervals = SqliteIntervalStore(connection)
-        self._gateways = GatewayDirectory(connection)
+        self._directory = GatewayDirectory(connection)
+        self.gateways = SqliteGatewayStore(connection)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -100,11 +101,12 @@ class SqliteIngestStore:
                 yield
         except BaseException:
             self._intervals.forget_channels()
+            self.gateways.forget_places()
             raise
 
     def tenant_of(self, address: GatewayAddress) -> int | None:
         """Return whose gateway this is."""
-        return self._gateways.tenant_of(address)
+        return self._directory.tenant_of(address)
 
     def watermark(self, stream: Stream) -> int:
         """Return how far a stream is committed, 0 if not at all."""
@@ -156,21 +158,6 @@ class SqliteIngestStore:
             ),
         )
 
-    def note_contact(self, tenant_id: int, report: ContactReport, at_utc: datetime) -> None:
-        """Keep the state, and since when: the retained word told again is no change."""
-        self._connection.execute(
-            "insert into gateway_contact values (?, ?, ?, ?, ?)"
-            " on conflict do update set online = excluded.online, since_ms = excluded.since_ms"
-            " where online <> excluded.online",
-            (
-                tenant_id,
-                report.address.cell,
-                report.address.gateway,
-                report.online,
-                to_ms(at_utc),
-            ),
-        )
-
     def bury(self, stream: Stream, envelope: Envelope, message: Received, refused: Refused) -> bool:
         """Keep a dead letter, once however often it comes; False if there is no room for it."""
         (kept,) = self._connection.execute(
@@ -209,11 +196,8 @@ class SqliteIngestStore:
             )
 
 
-class SqliteIngestReader:
+class SqliteIngestReader(SqliteGatewayReader):
     """What ingest committed, for those who follow it."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
 
     def events_after(self, *, tenant_id: int, entry: int, limit: int) -> tuple[LoggedEvent, ...]:
         """Return the first `limit` events committed after `entry`, in the order of commits."""
@@ -236,21 +220,27 @@ class SqliteIngestReader:
             for number, meter_id, kind, at_ms, received_ms, detail in rows
         )
 
-    def contacts(self, *, tenant_id: int) -> tuple[GatewayContact, ...]:
-        """Return the registered gateways, by cell and name."""
+    def meter_events(
+        self, *, tenant_id: int, meter_id: str, since_utc: datetime, limit: int
+    ) -> tuple[LoggedEvent, ...]:
+        """Return the latest `limit` events of a meter that were received since, latest first."""
         rows = self._connection.execute(
-            "select cell, gateway, online, since_ms from gateway"
-            " left join gateway_contact using (tenant_id, cell, gateway)"
-            " where tenant_id = ? order by cell, gateway",
-            (tenant_id,),
+            "select entry, kind, at_ms, received_ms, detail from meter_event where tenant_id = ?"
+            " and meter_id = ? and received_ms >= ? order by entry desc limit ?",
+            (tenant_id, meter_id, to_ms(since_utc), limit),
         )
         return tuple(
-            GatewayContact(
-                address=GatewayAddress(cell=cell, gateway=gateway),
-                online=None if online is None else bool(online),
-                since_utc=None if since_ms is None else from_ms(since_ms),
+            LoggedEvent(
+                entry=entry,
+                event=MeterEvent(
+                    meter_id=meter_id,
+                    kind=EventKind(kind),
+                    at_utc=from_ms(at_ms),
+                    received_utc=from_ms(received_ms),
+                    detail=detail,
+                ),
             )
-            for cell, gateway, online, since_ms in rows
+            for entry, kind, at_ms, received_ms, detail in rows
         )
 
     def attention(self, *, tenant_id: int) -> Attention:

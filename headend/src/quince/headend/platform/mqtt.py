@@ -5,6 +5,7 @@ brought it: packet identifiers are used again on the next one.
 """
 
 import asyncio
+import math
 import ssl
 import threading
 from collections.abc import AsyncIterator, Sequence
@@ -135,9 +136,20 @@ class MqttBroker:
             pass
         return batch
 
-    async def publish(self, topic: str, payload: bytes) -> None:
-        """Send, or queue until the next connection; beyond `OUTGOING_MAX` it is dropped."""
-        self._client.publish(topic, payload, qos=_AT_LEAST_ONCE)
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expires_s: float | None = None
+    ) -> None:
+        """Send, or queue until the next connection; beyond `OUTGOING_MAX` it is dropped.
+
+        `expires_s` is from now, and for a broker that speaks MQTT 5.
+        """
+        properties = None
+        if expires_s is not None and self._client.protocol == MQTTProtocolVersion.MQTTv5:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho types half
+            properties.MessageExpiryInterval = math.ceil(expires_s)
+        self._client.publish(
+            topic, payload, qos=_AT_LEAST_ONCE, retain=retain, properties=properties
+        )
 
     def acknowledge(self, connection_no: int, mid: int, qos: int) -> None:
         """Send the PUBACK if the connection that brought the message still stands."""

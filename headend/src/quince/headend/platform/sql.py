@@ -2,12 +2,13 @@
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, MetaData, create_engine, event
+from sqlalchemy import Column, Connection, MetaData, Table, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
 from quince.headend.platform.sqlite import PRAGMAS
 
@@ -42,9 +43,26 @@ def create_tables(path: Path) -> None:
         # Not create_all: it looks first and creates then, and two processes may start at once.
         for table in metadata.sorted_tables:
             connection.execute(CreateTable(table, if_not_exists=True))
+        if any(_missing(connection, table) for table in metadata.sorted_tables):
+            _add_columns(connection)
+        for table in metadata.sorted_tables:
             for index in table.indexes:
                 connection.execute(CreateIndex(index, if_not_exists=True))
     engine.dispose()
+
+
+def _add_columns(connection: Connection) -> None:
+    """Add what an earlier version's tables lack; such columns can be null."""
+    connection.exec_driver_sql("begin immediate")  # another process may be about to do the same
+    for table in metadata.sorted_tables:
+        for column in _missing(connection, table):
+            definition = CreateColumn(column).compile(connection)
+            connection.exec_driver_sql(f"alter table {table.name} add column {definition}")
+
+
+def _missing(connection: Connection, table: Table) -> list[Column[Any]]:
+    there = {row.name for row in connection.exec_driver_sql(f"pragma table_info({table.name})")}
+    return [column for column in table.columns if column.name not in there]
 
 
 def _prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:

@@ -1,0 +1,23 @@
+"""Databases of an earlier version."""
+
+from contextlib import closing
+
+from quince.headend.identity.rules import Principal, Role, token_digest
+from quince.headend.platform.sqlite import open_connection
+from quince.headend.wiring import open_identity, prepare_database
+
+
+async def test_columns_that_came_later_are_added_and_what_was_there_stays(tmp_path):
+    path = tmp_path / "old.sqlite"
+    with closing(open_connection(path)) as connection:
+        connection.execute(
+            "create table access_token(digest blob not null primary key,"
+            " tenant_id integer not null, role varchar not null, customer_id varchar)"
+        )
+        connection.execute(
+            "insert into access_token values (?, 1, 'staff', null)", (token_digest("quince_x"),)
+        )
+    prepare_database(path)
+    prepare_database(path)
+    async with open_identity(path) as identity:
+        assert await identity.authenticate("quince_x") == Principal(tenant_id=1, role=Role.STAFF)
