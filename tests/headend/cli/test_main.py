@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from quince.headend import cli, wiring
+from quince.headend import wiring
+from quince.headend.cli import main as cli
 from quince.headend.identity.rules import Principal, Role
 from quince.headend.ingest.service import Ingest
 from quince.headend.outage.service import absorb
@@ -86,6 +87,7 @@ def test_outages_are_shown(
     [
         (("--customer", "c-1"), Principal(tenant_id=1, role=Role.CUSTOMER, customer_id="c-1")),
         ((), Principal(tenant_id=1, role=Role.STAFF)),
+        (("--person", "Ana"), Principal(tenant_id=1, role=Role.STAFF, person="Ana")),
     ],
 )
 def test_a_token_is_issued(

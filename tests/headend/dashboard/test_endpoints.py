@@ -12,7 +12,7 @@ from quince.headend.dashboard.endpoints import create_app
 from quince.headend.ingest.service import Ingest, Received
 from quince.headend.outage.service import absorb
 from quince.headend.usage import service
-from quince.model.event import EventKind, MeterEvent
+from quince.model.event import EventKind, GatewayEvent, GatewayEventKind, MeterEvent
 from quince.model.interval import IntervalSeries
 from quince.protocols.gateway.messages import Content
 
@@ -68,6 +68,27 @@ async def test_the_page_escapes_what_meters_are_called(
     page = (await client.get("/")).text
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+async def test_gateways_are_there_for_programs_with_what_they_run_and_what_happened_to_them(
+    client: httpx.AsyncClient, ingest: Ingest, gateway: Any
+) -> None:
+    twin = Received(
+        topic=gateway.address.up("tw"), payload=b'{"version":"1"}', received_utc=NOW_UTC
+    )
+    full = GatewayEvent(kind=GatewayEventKind.OUTBOX_FULL, at_utc=NOW_UTC)
+    ingest([twin, gateway.send(Content(gateway_events=(full,)))])
+    answer = (await client.get("/api/gateways")).json()
+    assert answer["gateways"] == [
+        {
+            "cell": "north",
+            "gateway": "gw-1",
+            "online": None,
+            "since": None,
+            "twin": {"version": "1"},
+            "events": [{"kind": "outbox_full", "at": "2026-03-09T12:00:00+00:00", "detail": ""}],
+        }
+    ]
 
 
 async def test_completeness_is_there_for_programs(

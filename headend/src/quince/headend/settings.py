@@ -30,7 +30,31 @@ class Settings(BaseSettings):
     mqtt_key: Path | None = None
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=8080, ge=0, le=65_535)
+    # Without a key nothing is published. The caps are how often in an hour a tenant's staff may do
+    # without a second person.
+    command_signer: str = Field(default="headend", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")
+    command_key: Path | None = None
+    alone_disconnects_max: int = Field(default=0, ge=0, le=1_000)
+    alone_firmware_max: int = Field(default=0, ge=0, le=1_000)
+    alone_keys_max: int = Field(default=0, ge=0, le=1_000)
     clock: str = "system"
+
+    # The door for gateways and technicians; there is none without a port.
+    field_host: str = "127.0.0.1"
+    field_port: int | None = Field(default=None, ge=0, le=65_535)
+    field_cert: Path | None = None
+    field_key: Path | None = None
+    firmware_folder: Path | None = None  # images, each named by its SHA-256 in hexadecimal
+
+    # Enrolment; there is none without the authority's folder.
+    device_ca: Path | None = None
+    field_url: str | None = None  # the door, as gateways reach it
+    gateway_mqtt_host: str | None = None  # the broker, as gateways reach it, if not as we do
+    gateway_mqtt_port: int | None = Field(default=None, ge=1, le=65_535)
+    gateway_certificate_days: int = Field(default=365, ge=1, le=3_650)
+    control_cert: Path | None = None  # who hands out roles at the broker; none are without it
+    control_key: Path | None = None
+    broker_reload: str | None = None  # the command that makes the broker read its lists again
 
     @field_validator("clock")
     @classmethod

@@ -2,7 +2,7 @@
 
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,12 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from quince.headend.assets.rules import Registration
-from quince.headend.assets.store import AssetStore
+from quince.headend.assets.store import AssetStore, GatewayDirectory
+from quince.headend.commands.rules import Danger
+from quince.headend.commands.service import Commands
+from quince.headend.commands.store import SqlCommandStore
+from quince.headend.enrolment.service import GatewayKeys
+from quince.headend.enrolment.store import SqlEnrolmentStore
 from quince.headend.identity.service import Identity
 from quince.headend.identity.store import SqlTokenStore
 from quince.headend.ingest.service import Ingest, accept
@@ -25,6 +30,9 @@ from quince.headend.outage.store import SqlOutageStore
 from quince.headend.platform.sql import create_tables, open_engine
 from quince.headend.platform.sqlite import open_connection
 from quince.headend.usage.service import Usage
+from quince.headend.work_orders.service import WorkOrders
+from quince.headend.work_orders.store import WorkOrderStore
+from quince.model.clock import Clock
 
 
 def prepare_database(path: Path) -> None:
@@ -63,6 +71,62 @@ async def register(path: Path, registration: Registration) -> None:
     prepare_database(path)
     async with _engine(path) as engine:
         await AssetStore(engine).register(registration)
+
+
+@asynccontextmanager
+async def open_enrolment_store(path: Path) -> AsyncIterator[SqlEnrolmentStore]:
+    """Open tokens, certificates and wanted roles of the database at `path`."""
+    prepare_database(path)
+    async with _engine(path) as engine:
+        yield SqlEnrolmentStore(engine)
+
+
+@asynccontextmanager
+async def open_order_book(path: Path) -> AsyncIterator[WorkOrderStore]:
+    """Open the work orders of the database at `path`."""
+    prepare_database(path)
+    async with _engine(path) as engine:
+        yield WorkOrderStore(engine)
+
+
+@asynccontextmanager
+async def open_work_orders(path: Path, clock: Clock) -> AsyncIterator[WorkOrders]:
+    """Open what technicians ask the database at `path`, for `work_order_router`."""
+    async with open_read_side(path) as side, open_order_book(path) as orders:
+        yield WorkOrders(orders=orders, usage=side.usage, events=side.reader, clock=clock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRoom:
+    """What persons, and the loop, do with commands."""
+
+    commands: Commands
+    store: SqlCommandStore
+    results: SqliteIngestReader
+    tenants: AssetStore
+
+
+@asynccontextmanager
+async def open_commands(
+    path: Path, clock: Clock, alone_max: Mapping[Danger, int]
+) -> AsyncIterator[CommandRoom]:
+    """Open the commands of the database at `path`."""
+    prepare_database(path)
+    with closing(open_connection(path)) as connection:
+        async with _engine(path) as engine:
+            store, reader = SqlCommandStore(engine), SqliteIngestReader(connection)
+            commands = Commands(
+                store=store,
+                owners=GatewayDirectory(connection),
+                places=reader,
+                keys=GatewayKeys(store=SqlEnrolmentStore(engine), clock=clock),
+                clock=clock,
+                random_octets=secrets.token_bytes,
+                alone_max=alone_max,
+            )
+            yield CommandRoom(
+                commands=commands, store=store, results=reader, tenants=AssetStore(engine)
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,26 +55,11 @@ class AssetStore:
             {"tenant_id": tenant_id, "cell": row.cell, "gateway": row.gateway}
             for row in registration.gateways
         ]
-        meters = [
-            {
-                "tenant_id": tenant_id,
-                "meter_id": row.meter_id,
-                "metering_point": row.metering_point,
-                "premise": row.premise,
-                "zone": row.zone,
-            }
-            for row in registration.meters
-        ]
         async with writing(self._engine) as connection:
             await _register_tenant(connection, registration.tenant)
             if gateways:
                 await connection.execute(insert(gateway).on_conflict_do_nothing(), gateways)
-            if meters:
-                upsert = insert(meter)
-                update = {
-                    name: upsert.excluded[name] for name in ("metering_point", "premise", "zone")
-                }
-                await connection.execute(upsert.on_conflict_do_update(set_=update), meters)
+            await put_meters(connection, tenant_id, registration.meters)
 
     async def tenants(self) -> tuple[Tenant, ...]:
         """Return the tenants by number."""
@@ -156,3 +141,22 @@ async def _register_tenant(connection: AsyncConnection, row: Tenant) -> None:
         owner = await connection.scalar(select(cell.c.tenant_id).where(cell.c.cell == name))
         if owner != row.tenant_id:
             raise AssetConflictError(f"cell {name!r} belongs to tenant {owner}")
+
+
+async def put_meters(connection: AsyncConnection, tenant_id: int, meters: Sequence[Meter]) -> None:
+    """Register meters, or where those known now stand, in the caller's transaction."""
+    if not meters:
+        return
+    rows = [
+        {
+            "tenant_id": tenant_id,
+            "meter_id": row.meter_id,
+            "metering_point": row.metering_point,
+            "premise": row.premise,
+            "zone": row.zone,
+        }
+        for row in meters
+    ]
+    upsert = insert(meter)
+    update = {name: upsert.excluded[name] for name in ("metering_point", "premise", "zone")}
+    await connection.execute(upsert.on_conflict_do_update(set_=update), rows)

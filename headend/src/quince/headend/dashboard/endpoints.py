@@ -3,6 +3,7 @@
 It asks nobody who they are yet: bind it to loopback, or put it behind a proxy that does.
 """
 
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -21,9 +22,12 @@ from quince.headend.outage.rules import Outage
 from quince.headend.usage.service import METERS_MAX, DayCompleteness, Usage
 from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError, QuinceError
+from quince.model.event import GatewayEvent
+from quince.protocols.gateway.topics import GatewayAddress
 
 OUTAGES_MAX = 200  # a screen's worth: the open ones come first
 DAYS_SHOWN = 3
+GATEWAY_EVENTS_MAX = 10  # of each gateway: the latest
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none';"
@@ -48,6 +52,16 @@ class Contacts(Protocol):
 
     def contacts(self, *, tenant_id: int) -> Sequence[GatewayContact]:
         """Return the registered gateways."""
+        ...
+
+    def twin(self, *, tenant_id: int, address: GatewayAddress) -> str | None:
+        """Return the JSON object a gateway last said it runs."""
+        ...
+
+    def gateway_events(
+        self, *, tenant_id: int, address: GatewayAddress, limit: int
+    ) -> Sequence[GatewayEvent]:
+        """Return the latest events of a gateway, the latest first."""
         ...
 
     def attention(self, *, tenant_id: int) -> Attention:
@@ -87,7 +101,8 @@ TenantQuery = Annotated[int | None, Query(description="the tenant's number; the 
 def create_app(desk: Desk) -> FastAPI:
     """Return the dashboard."""
     app = FastAPI(title="Quince head-end", docs_url=None, redoc_url=None)
-    app.include_router(_router(desk))
+    app.include_router(_pages(desk))
+    app.include_router(_programs(desk))
 
     @app.middleware("http")
     async def _add_headers(
@@ -108,7 +123,7 @@ async def _refuse(_request: Request, error: Exception, *, status: int) -> JSONRe
     return JSONResponse({"code": code, "detail": str(error)}, status_code=status)
 
 
-def _router(desk: Desk) -> APIRouter:
+def _pages(desk: Desk) -> APIRouter:
     router = APIRouter()
     # Autoescape: meters and premises are named by others.
     pages = Environment(
@@ -139,6 +154,12 @@ def _router(desk: Desk) -> APIRouter:
         )
         return HTMLResponse(page)
 
+    return router
+
+
+def _programs(desk: Desk) -> APIRouter:
+    router = APIRouter()
+
     @router.get("/api/completeness")
     async def completeness(
         tenant: TenantQuery = None, day: date | None = None, after: str = ""
@@ -160,6 +181,17 @@ def _router(desk: Desk) -> APIRouter:
         return {
             "tenant_id": owner.tenant_id,
             "outages": [outage_document(outage, now_utc) for outage in recent],
+        }
+
+    @router.get("/api/gateways")
+    async def gateways(tenant: TenantQuery = None) -> dict[str, object]:
+        owner = await desk.tenant(tenant)
+        return {
+            "tenant_id": owner.tenant_id,
+            "gateways": [
+                _gateway_document(contact, desk.contacts, owner)
+                for contact in desk.contacts.contacts(tenant_id=owner.tenant_id)
+            ],
         }
 
     @router.get("/health")
@@ -201,6 +233,26 @@ def completeness_document(row: DayCompleteness) -> dict[str, object]:
         "energy": row.energy,
         "missing": [[span.start_utc.isoformat(), span.end_utc.isoformat()] for span in row.missing],
         "conservation": row.conservation.value,
+    }
+
+
+def _gateway_document(
+    contact: GatewayContact, contacts: Contacts, owner: Tenant
+) -> dict[str, object]:
+    events = contacts.gateway_events(
+        tenant_id=owner.tenant_id, address=contact.address, limit=GATEWAY_EVENTS_MAX
+    )
+    twin = contacts.twin(tenant_id=owner.tenant_id, address=contact.address)
+    return {
+        "cell": contact.address.cell,
+        "gateway": contact.address.gateway,
+        "online": contact.online,
+        "since": None if contact.since_utc is None else contact.since_utc.isoformat(),
+        "twin": None if twin is None else json.loads(twin),
+        "events": [
+            {"kind": event.kind.value, "at": event.at_utc.isoformat(), "detail": event.detail}
+            for event in events
+        ],
     }
 
 

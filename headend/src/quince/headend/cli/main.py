@@ -10,6 +10,11 @@ import typer
 
 from quince.headend import process, wiring
 from quince.headend.assets.rules import read_registration
+from quince.headend.cli.commands import commands
+from quince.headend.cli.gateways import gateways
+from quince.headend.cli.options import JsonOption, TenantOption
+from quince.headend.cli.orders import orders
+from quince.headend.cli.requests import requests
 from quince.headend.dashboard.endpoints import (
     OUTAGES_MAX,
     completeness_document,
@@ -25,9 +30,10 @@ from quince.model.command import run_command
 app = typer.Typer(no_args_is_help=True, help="The technical side of Quince.")
 tokens = typer.Typer(no_args_is_help=True, help="Access tokens.")
 app.add_typer(tokens, name="token")
-
-TenantOption = Annotated[int | None, typer.Option(help="The tenant; the first if absent.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
+commands.add_typer(requests)
+app.add_typer(commands, name="command")
+app.add_typer(gateways, name="gateway")
+app.add_typer(orders, name="order")
 
 
 def main() -> None:
@@ -125,12 +131,14 @@ async def _outages(tenant_id: int | None) -> list[dict[str, object]]:
 def issue(
     tenant: Annotated[int, typer.Option(help="The tenant.")],
     customer: Annotated[str | None, typer.Option(help="The customer; staff if absent.")] = None,
+    person: Annotated[str | None, typer.Option(help="The name staff act under.")] = None,
 ) -> None:
     """Print a new access token; it is kept as a hash and cannot be shown again."""
     principal = Principal(
         tenant_id=tenant,
         role=Role.STAFF if customer is None else Role.CUSTOMER,
         customer_id=customer,
+        person=person,
     )
     print(asyncio.run(_issue(principal)))
 

@@ -1,0 +1,1 @@
+"""The command line: `quince-headend`, one module for each group of commands."""
