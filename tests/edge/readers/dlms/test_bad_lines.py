@@ -102,7 +102,10 @@ async def over_hdlc(fate):
 
 
 async def over_ciphered_wrapper(fate, counters):
-    device, who = meter(gmac(b"QNM\0\0\0\0\1")), login(gmac(b"QNG\0\0\0\0\1"), counters)
+    device, who = (
+        meter(gmac(b"QNM\0\0\0\0\1")),
+        login(gmac(b"QNG\0\0\0\0\1"), counters, meter_id="M1"),
+    )
     async with await serve_wrapper(device, "127.0.0.1", 0) as server:
         async with bad_line(
             fate, meter=server.sockets[0].getsockname(), host="127.0.0.1", port=0

@@ -511,14 +511,20 @@ def gmac_meter() -> DlmsMeter:
 
 
 def our_login(keys: Keys, counters: CounterStore) -> Login:
-    return login(Gmac(system_title=OUR_TITLE, keys=keys, counters=MemoryCounters()), counters)
+    return login(
+        Gmac(system_title=OUR_TITLE, keys=keys, counters=MemoryCounters()), counters, meter_id="M1"
+    )
 
 
 @pytest.mark.parametrize("key", list(MeterKey))
 async def test_a_changed_key_opens_the_next_session(tmp_path: Path, key: MeterKey) -> None:
     new = b"\xaa" * 16
     with CounterStore(tmp_path / "counters.db") as counters:
-        ours = login(Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()), counters)
+        ours = login(
+            Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()),
+            counters,
+            meter_id="M1",
+        )
         async with serving(gmac_meter()) as port:
             async with session(port, ours) as reader:
                 await reader.change_key(key, new)
@@ -531,8 +537,16 @@ async def test_a_changed_key_opens_the_next_session(tmp_path: Path, key: MeterKe
 @pytest.mark.parametrize("key", [MeterKey.ENCRYPTION, MeterKey.AUTHENTICATION])
 async def test_the_old_key_opens_nothing_any_more(tmp_path: Path, key: MeterKey) -> None:
     with CounterStore(tmp_path / "counters.db") as counters:
-        ours = login(Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()), counters)
-        stale = login(Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()), counters)
+        ours = login(
+            Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()),
+            counters,
+            meter_id="M1",
+        )
+        stale = login(
+            Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()),
+            counters,
+            meter_id="of a file that was not told",
+        )
         async with serving(gmac_meter()) as port:
             async with session(port, ours) as reader:
                 await reader.change_key(key, b"\xaa" * 16)
@@ -585,7 +599,11 @@ async def serial_or_error(port: int, ours: Login) -> str:
 
 async def test_behind_a_key_change_the_session_is_over(tmp_path: Path) -> None:
     with CounterStore(tmp_path / "counters.db") as counters:
-        ours = login(Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()), counters)
+        ours = login(
+            Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()),
+            counters,
+            meter_id="M1",
+        )
         async with serving(gmac_meter()) as port, session(port, ours) as reader:
             await reader.change_key(MeterKey.ENCRYPTION, b"\xaa" * 16)
             with pytest.raises(LocalProtocolError, match="another session"):
@@ -597,7 +615,11 @@ async def test_a_key_that_the_meter_does_not_take_changes_nothing_here(tmp_path:
         encryption=KEYS.encryption, authentication=KEYS.authentication, master=b"\xcc" * 16
     )
     with CounterStore(tmp_path / "counters.db") as counters:
-        ours = login(Gmac(system_title=OUR_TITLE, keys=wrong, counters=MemoryCounters()), counters)
+        ours = login(
+            Gmac(system_title=OUR_TITLE, keys=wrong, counters=MemoryCounters()),
+            counters,
+            meter_id="M1",
+        )
         async with serving(gmac_meter()) as port:
             async with session(port, ours) as reader:
                 with pytest.raises(AccessRefusedError):
@@ -609,7 +631,11 @@ async def test_a_key_that_the_meter_does_not_take_changes_nothing_here(tmp_path:
 
 async def test_a_key_of_another_length_is_refused_before_it_travels(tmp_path: Path) -> None:
     with CounterStore(tmp_path / "counters.db") as counters:
-        ours = login(Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()), counters)
+        ours = login(
+            Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()),
+            counters,
+            meter_id="M1",
+        )
         async with serving(gmac_meter()) as port, session(port, ours) as reader:
             with pytest.raises(InvalidValueError):
                 await reader.change_key(MeterKey.ENCRYPTION, b"\xaa" * 15)

@@ -107,7 +107,11 @@ async def test_a_ciphered_meter_is_read_alike(link, tmp_path):
         await read_ciphered(
             device,
             link,
-            login(Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()), counters),
+            login(
+                Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()),
+                counters,
+                meter_id="M1",
+            ),
         )
 
 
@@ -242,12 +246,18 @@ class LossyOnce:
 async def test_a_gateway_that_lost_its_counters_is_heard_again_at_the_next_visit(tmp_path):
     device = meter(accepts=gmac(b"QNM\0\0\0\0\1"))
     with CounterStore(tmp_path / "first.db") as counters:
-        first = login(Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()), counters)
+        first = login(
+            Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()),
+            counters,
+            meter_id="M1",
+        )
         for _ in range(3):
             await read_ciphered(device, "wrapper", first)
     with CounterStore(tmp_path / "replaced.db") as counters:
         replaced = login(
-            Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()), counters
+            Gmac(system_title=OUR_TITLE, keys=KEYS, counters=MemoryCounters()),
+            counters,
+            meter_id="M1",
         )
         with pytest.raises(ServiceRefusedError):
             await read_ciphered(device, "wrapper", replaced)

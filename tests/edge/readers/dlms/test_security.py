@@ -100,7 +100,7 @@ async def reading(tmp_path, ours, theirs):
             async with open_dlms(
                 DlmsLine(url=f"tcp://127.0.0.1:{port}", client_sap=1, server_sap=1),
                 meter_id="M1",
-                login=login(authentication(config, counters), counters),
+                login=login(authentication(config, counters), counters, meter_id="M1"),
                 utc_offset_min=-360,
                 rng=random.SystemRandom(),
             ) as reader:
@@ -186,7 +186,7 @@ def test_sessions_use_no_counter_twice_and_a_changed_key_counts_anew(tmp_path, p
     ours, _ = both(0, pem)
     config = TypeAdapter(DlmsSecurity).validate_python(ours | {"kind": "hls-gmac"})
     with CounterStore(tmp_path / "counters.db") as counters:
-        sessions = login(authentication(config, counters), counters)
+        sessions = login(authentication(config, counters), counters, meter_id="M1")
         assert isinstance(sessions, Ciphered)
         drawn = [next_counter(sessions) for _ in range(2)]
         sessions.replace(MeterKey.ENCRYPTION, b"\x77" * 16)

@@ -10,8 +10,8 @@ from quince.edge.errors import ReadTimeoutError, UnsupportedError
 from quince.edge.profiles.catalogue import load_profile, profile_names
 from quince.edge.readers.modbus.line import ModbusLine
 from quince.edge.readers.modbus.port import AddressRefusedError
-from quince.edge.readers.modbus.reader import Installation, ModbusReader, Momentary, open_modbus
-from quince.edge.readers.reader import Identity
+from quince.edge.readers.modbus.reader import Installation, ModbusReader, open_modbus
+from quince.edge.readers.reader import Identity, Momentary
 from quince.firmware_sims.load import Household, Supply
 from quince.firmware_sims.modbus.meter import ModbusMeter
 from quince.firmware_sims.modbus.serving import serve_tcp

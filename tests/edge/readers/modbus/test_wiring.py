@@ -14,7 +14,7 @@ from quince.edge.cli.main import main
 from quince.edge.config import load_config
 from quince.edge.profiles.catalogue import load_profile
 from quince.edge.readers.dlms.counters import CounterStore
-from quince.edge.wiring import Workshop
+from quince.edge.workshop import Workshop
 from quince.firmware_sims.load import Household, Supply
 from quince.firmware_sims.modbus.meter import ModbusMeter
 from quince.firmware_sims.modbus.serving import serve_tcp

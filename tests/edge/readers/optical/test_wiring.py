@@ -12,7 +12,8 @@ import pytest
 from quince.edge.agent import MeterPlan
 from quince.edge.config import OpticalMeterConfig, load_config
 from quince.edge.readers.dlms.counters import CounterStore
-from quince.edge.wiring import Workshop, optical_line
+from quince.edge.readers.optical.connector import optical_line
+from quince.edge.workshop import Workshop
 from quince.firmware_sims.load import Household
 from quince.firmware_sims.scenario import load_scenario, play
 from quince.model.errors import InvalidValueError

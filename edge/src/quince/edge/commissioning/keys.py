@@ -3,7 +3,7 @@
 from quince.edge.commissioning.dlms_frames import Opener
 from quince.edge.config import DlmsMeterConfig, DsmrMeterConfig, MeterConfig
 from quince.edge.readers.dlms.security import DlmsCiphering, DlmsHashed, DlmsLls, keys_of
-from quince.edge.wiring import telegram_key
+from quince.edge.readers.optical.connector import telegram_key
 from quince.model.errors import InvalidValueError
 from quince.protocols.dlms.security.suite import Keys
 

@@ -9,6 +9,7 @@ from typing import NoReturn, Protocol
 from quince.edge.errors import UnsupportedError
 from quince.model.interval import IntervalSeries, RegisterReading
 from quince.model.meter_key import MeterKey
+from quince.model.obis import Obis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,44 @@ class Identity:
         for field in fields(self):
             text = getattr(self, field.name)
             object.__setattr__(self, field.name, "".join(filter(str.isprintable, text)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Momentary:
+    """A power, voltage, current … as it was at a moment, in thousandths of `unit`; signed."""
+
+    obis: Obis
+    at_utc: datetime
+    thousandths: int
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedObject:
+    """One thing a meter has, as it lists it.
+
+    `kind` is what it is, `place` where it lies. The numbers are those of the attributes that can
+    be read and written, and of the methods. `value` is there where listing it tells it too.
+    """
+
+    name: str
+    kind: str
+    place: str = ""
+    value: str = ""
+    version: int | None = None
+    readable: tuple[int, ...] = ()
+    writable: tuple[int, ...] = ()
+    methods: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """A line of a meter's event log, by its own clock; `code` is the log's number for it."""
+
+    log: Obis
+    at_utc: datetime
+    code: int
+    text: str = ""
 
 
 class Reader(Protocol):
@@ -104,11 +143,62 @@ class Controller(Protocol):
         ...
 
 
-class ReadOnly:
-    """A Controller of meters, or protocols, that cannot be told anything: all is refused.
+class Inspector(Protocol):
+    """What a technician asks beyond what is billed. UnsupportedError where there is no such thing.
 
-    A reader that can be told some of it overrides just that.
+    CodecError and RemoteProtocolError for what makes no sense.
     """
+
+    async def momentaries(self) -> list[Momentary]:
+        """Return powers, voltages, currents … as they are now."""
+        ...
+
+    async def objects(self) -> list[ListedObject]:
+        """Return what the meter has to be read, as it lists it."""
+        ...
+
+    async def events(self, start_utc: datetime, end_utc: datetime) -> list[LoggedEvent]:
+        """Return what its logs say of [start_utc, end_utc], the oldest first."""
+        ...
+
+    async def capture_period_s(self) -> int:
+        """Return how many seconds the load profile's rows are apart."""
+        ...
+
+    async def set_capture_period(self, period_s: int) -> None:
+        """Change that; meters then clear the profile."""
+        ...
+
+
+class Instrument(Reader, Controller, Inspector, Protocol):
+    """All that a session with a meter can do."""
+
+
+class ReadOnly:
+    """A Controller and an Inspector that refuses all: of meters, or protocols, without it.
+
+    A reader that can do some of it overrides just that.
+    """
+
+    async def momentaries(self) -> list[Momentary]:
+        """Refuse."""
+        self._refuse("momentary values")
+
+    async def objects(self) -> list[ListedObject]:
+        """Refuse."""
+        self._refuse("list of what it has")
+
+    async def events(self, start_utc: datetime, end_utc: datetime) -> list[LoggedEvent]:
+        """Refuse."""
+        self._refuse(f"event log of {start_utc}..{end_utc}")
+
+    async def capture_period_s(self) -> int:
+        """Refuse."""
+        self._refuse("capture period")
+
+    async def set_capture_period(self, period_s: int) -> None:
+        """Refuse."""
+        self._refuse(f"capture period to set to {period_s} s")
 
     async def set_clock(self, to_utc: datetime) -> None:
         """Refuse."""

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from quince.firmware_sims.dlms.load_profile import Captures
 from quince.firmware_sims.dlms.meter import Build
 from quince.firmware_sims.dlms.profile import Style
+from quince.firmware_sims.phases import Wiring
 from quince.model.errors import InvalidValueError
 from quince.model.obis import ACTIVE_IMPORT_REGISTER, Obis
 from quince.protocols.dlms.cosem.disconnect import ControlMode
@@ -70,14 +71,34 @@ class ProfileConfig(_Strict):
         )
 
 
+_Phase = Literal[1, 2, 3]
+
+
+class WiringConfig(_Strict):
+    """What is wrong with how the meter is connected; nothing by default."""
+
+    reversed_ct: frozenset[_Phase] = frozenset()
+    swapped_ct: tuple[_Phase, _Phase] | None = None
+    dead_phases: frozenset[_Phase] = frozenset()
+
+    def wiring(self) -> Wiring:
+        """Return it as the meter has it."""
+        return Wiring(
+            reversed_ct=frozenset(self.reversed_ct),
+            swapped_ct=self.swapped_ct,
+            dead_phases=frozenset(self.dead_phases),
+        )
+
+
 class BuildConfig(_Strict):
-    """The meter's clock, profile, switch, and how it takes firmware."""
+    """The meter's clock, profile, switch, wiring, and how it takes firmware."""
 
     timezone: _Zone | None = Field(default=None, description="with daylight saving, if it has any")
     drift_ppm: int = Field(default=0, ge=-10_000, le=10_000)
     profile: ProfileConfig = ProfileConfig()
     reconnects: Literal["none", "by-hand", "remotely"] = "remotely"
     switch_moves_s: int = Field(default=0, ge=0)
+    wiring: WiringConfig = WiringConfig()
     firmware_block_octets: int = Field(default=128, ge=1, le=4096)
     firmware_verify_s: int = Field(default=5, ge=0)
     restart_s: int = Field(default=5, ge=0)
@@ -91,6 +112,7 @@ class BuildConfig(_Strict):
             captures=self.profile.captures(),
             relay=_MODES[self.reconnects],
             relay_motion_s=self.switch_moves_s,
+            wiring=self.wiring.wiring(),
             block_octets=self.firmware_block_octets,
             verify_s=self.firmware_verify_s,
             restart_s=self.restart_s,

@@ -19,10 +19,10 @@ from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError
 from quince.model.interval import SLOTS_PER_DAY, STEP, STEP_S, floor_boundary
 from quince.model.obis import ACTIVE_IMPORT_REGISTER, Obis, register_channel
-from quince.protocols.dlms.apdu.reference import Ref
+from quince.protocols.dlms.apdu.reference import AccessResult, Ref
 from quince.protocols.dlms.cosem.clock import CLOCK_TIME
 from quince.protocols.dlms.cosem.names import LOAD_PROFILE, PROFILE_STATUS, ClassId
-from quince.protocols.dlms.cosem.profile import Column
+from quince.protocols.dlms.cosem.profile import PROFILE_PERIOD, Column
 from quince.protocols.dlms.cosem.status import (
     STATUS_CLOCK_ADJUSTED,
     STATUS_DAYLIGHT_SAVING,
@@ -32,6 +32,7 @@ from quince.protocols.dlms.encoding.axdr import Data, encode, octet_string
 from quince.protocols.dlms.encoding.tags import Tag
 
 _DAYS_MAX = 400
+PERIODS_S = (STEP_S, 2 * STEP_S, 4 * STEP_S)  # a meter that captures no other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,7 @@ class LoadProfile:
     ) -> None:
         for register in (*captures.registers, *map(register_channel, captures.intervals)):
             registers.require(register)
+        self._period_s = STEP_S
         self._captures = captures
         self._clock = clock
         self._truth = truth
@@ -102,16 +104,33 @@ class LoadProfile:
         profile = Profile(
             LOAD_PROFILE,
             self._captures.columns(),
-            period_s=STEP_S,
+            period_s=self._period_s,
             memory=self._caught_up,
             time=self._clock.time,
             style=self._captures.style,
         )
-        return profile.described()
+
+        def set_period(data: Data) -> AccessResult:
+            if data.as_int() not in PERIODS_S:
+                return AccessResult.OTHER_REASON
+            self._begin_anew(data.as_int())
+            profile.set_period(data.as_int())
+            return AccessResult.SUCCESS
+
+        return profile.described(writes={PROFILE_PERIOD.index: set_period})
+
+    def _begin_anew(self, period_s: int) -> None:
+        """Capture at another period from now on: the rows of the old one are gone."""
+        self._period_s = period_s
+        self._upto_utc = self._truth.now_utc()
+        self._before_utc = floor_boundary(self._upto_utc)
+        self._memory = Memory(self._captures.days * SLOTS_PER_DAY)
 
     def _caught_up(self) -> Memory:
         now_utc = self._truth.now_utc()
         for boundary in self._clock.boundaries(self._upto_utc, now_utc):
+            if int(boundary.shown_utc.timestamp()) % self._period_s:
+                continue
             if self._supply.is_on(boundary.at_utc):
                 encode_row = partial(self._encode, boundary, self._before_utc)
                 self._memory.keep(Row(int(boundary.shown_utc.timestamp()), encode_row))

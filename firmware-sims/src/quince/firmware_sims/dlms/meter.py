@@ -11,11 +11,13 @@ from quince.firmware_sims.dlms.event_log import Event, EventLog
 from quince.firmware_sims.dlms.identity import data_object, identity_objects
 from quince.firmware_sims.dlms.image import ImageTransfer
 from quince.firmware_sims.dlms.load_profile import Captures, LoadProfile
+from quince.firmware_sims.dlms.momentaries import MomentaryRegisters
 from quince.firmware_sims.dlms.objects import MeterObject
 from quince.firmware_sims.dlms.registers import EnergyRegisters
 from quince.firmware_sims.dlms.relay import Limiter, Relay
 from quince.firmware_sims.dlms.security_setup import SecuritySetup
 from quince.firmware_sims.load import Household, Supply
+from quince.firmware_sims.phases import Wiring
 from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError
 from quince.model.rng import Rng
@@ -32,7 +34,7 @@ _FIRMWARE = b"QNC-1.0.0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """How a meter is made: its clock, its profile, its switch, and its weaknesses.
+    """How a meter is made: its clock, its profile, its switch, its wiring, and its weaknesses.
 
     `zone` has daylight saving where the household's fixed offset has none; `loses_blocks` are
     blocks of firmware that are acknowledged and lost, once each.
@@ -43,6 +45,7 @@ class Build:
     captures: Captures = field(default_factory=Captures)
     relay: ControlMode = ControlMode.RECONNECTED_REMOTELY
     relay_motion_s: int = 0
+    wiring: Wiring = field(default_factory=Wiring)
     block_octets: int = 128
     verify_s: int = 5
     restart_s: int = 5
@@ -152,6 +155,7 @@ class DlmsMeter:
             supply=self.supply,
             registers=registers,
         )
+        momentaries = MomentaryRegisters(self.household, self.supply, self.clock, build.wiring)
         image = ImageTransfer(
             self.clock,
             block_octets=build.block_octets,
@@ -163,6 +167,7 @@ class DlmsMeter:
             *identity_objects(self.device_id.encode(), lambda: self._firmware),
             self.meter_clock.described(on_set=self._clock_was_set),
             *registers.described(self.clock),
+            *momentaries.described(),
             profile.described(),
             self.log.described(),
             data_object(EVENT_CODE, self.log.last_code),

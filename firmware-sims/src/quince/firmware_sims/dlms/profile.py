@@ -4,13 +4,13 @@ A row is encoded once, when it is first told, and kept so, as firmware keeps it.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import cast
 
-from quince.firmware_sims.dlms.objects import MeterObject
+from quince.firmware_sims.dlms.objects import MeterObject, Write
 from quince.model.errors import CodecError
 from quince.model.obis import Obis
 from quince.protocols.dlms.apdu.reference import Access
@@ -145,8 +145,12 @@ class Profile:
         self._clock = columns.index(Column(ref=CLOCK_TIME))
         self._all = tuple(range(len(columns)))
 
-    def described(self) -> MeterObject:
-        """Return the profile object."""
+    def set_period(self, period_s: int) -> None:
+        """Say from now on that rows are so far apart."""
+        self._period_s = period_s
+
+    def described(self, writes: Mapping[int, Write] | None = None) -> MeterObject:
+        """Return the profile object, with what of it can be written."""
         sort_method = SortMethod.LIFO if self._style.newest_first else SortMethod.FIFO
         return MeterObject(
             class_id=ClassId.PROFILE,
@@ -160,6 +164,7 @@ class Profile:
                 7: lambda: Data(Tag.UINT32, len(self._memory())),
                 8: lambda: Data(Tag.UINT32, self._memory().entries_max),
             },
+            writes=writes or {},
             select=self._select,
         )
 

@@ -13,8 +13,9 @@ from enum import StrEnum
 import structlog
 
 from quince.edge.errors import UnsupportedError
-from quince.edge.readers.dlms.control import DlmsControl, KeyRing
+from quince.edge.readers.dlms.control import KeyRing
 from quince.edge.readers.dlms.dialogue import Dialogue, Heard, pass_over
+from quince.edge.readers.dlms.inspection import DlmsInspector
 from quince.edge.readers.dlms.profile import (
     Energy,
     ProfilePlan,
@@ -64,8 +65,8 @@ class Quirk(StrEnum):
     RANGE_WITHOUT_DEVIATION = "range_without_deviation"
 
 
-class DlmsReader(DlmsControl):
-    """An associated session with one meter: its Reader and its Controller.
+class DlmsReader(DlmsInspector):
+    """An associated session with one meter: an Instrument.
 
     `utc_offset_min` serves meters that leave their deviation out. `layouts` is what sessions tell
     their successors: the layout last seen of each meter's profile.

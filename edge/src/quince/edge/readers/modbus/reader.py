@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ import structlog
 from quince.edge.errors import ReadTimeoutError
 from quince.edge.readers.modbus.line import ModbusLine, open_port
 from quince.edge.readers.modbus.port import AddressRefusedError, ModbusPort
-from quince.edge.readers.reader import Identity, WithoutProfile
+from quince.edge.readers.reader import Identity, ListedObject, Momentary, WithoutProfile
 from quince.model.clock import Clock
 from quince.model.errors import CodecError, InvalidValueError, RemoteProtocolError
 from quince.model.interval import RegisterReading
@@ -72,16 +72,6 @@ class Installation:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Momentary:
-    """A power, voltage, current … as it was at a moment, in thousandths of `unit`; signed."""
-
-    obis: Obis
-    at_utc: datetime
-    thousandths: int
-    unit: str
-
-
 class ModbusReader(WithoutProfile):
     """What a Modbus meter knows, in the agent's words."""
 
@@ -106,16 +96,8 @@ class ModbusReader(WithoutProfile):
             return await self._sunspec_identity(self._profile.sunspec_model)
         if self._profile.match is not None:
             await self._check(self._profile.match)
-        try:
-            names = await self._port.device_identification()
-        except (RemoteProtocolError, ReadTimeoutError):  # most meters never heard of it
-            names = {}
-        return Identity(
-            serial="",
-            maker=names.get(_MAKER, ""),
-            model=names.get(_PRODUCT, self._profile.name),
-            firmware=names.get(_REVISION, ""),
-        )
+        named = await named_identity(self._port)
+        return named if named.model else replace(named, model=self._profile.name)
 
     async def clock(self) -> datetime:
         """Return the gateway's time: these meters have none to speak of."""
@@ -144,6 +126,18 @@ class ModbusReader(WithoutProfile):
         return [
             self._momentary(point, at_utc, value)
             for point, at_utc, value in await self._values(placed, placed.momentaries)
+        ]
+
+    async def objects(self) -> list[ListedObject]:
+        """Return the points of the profile, and where this meter has them."""
+        placed = await self._place()
+        return [
+            ListedObject(
+                name=str(point.obis),
+                kind=f"{point.type} {point.unit}",
+                place=f"{point.table} {point.address}",
+            )
+            for point in placed.points
         ]
 
     async def _values(
@@ -200,40 +194,61 @@ class ModbusReader(WithoutProfile):
             number = self._profile.sunspec_model
             self._placed = self._profile
             if number is not None:
-                walk = await self._walk()
+                walk = await walk_models(self._port)
                 model = walk.find(number)
                 if model.registers < METER_MODELS[number]:
                     raise RemoteProtocolError(f"SunSpec model {number} of {model.registers}")
                 self._placed = self._profile.moved(model.address)
         return self._placed
 
-    async def _walk(self) -> ModelWalk:
-        walk = ModelWalk()
-        while walk.address is not None:
-            try:
-                header = await self._port.read(Table.HOLDING, walk.address, HEADER_REGISTERS)
-            except RemoteProtocolError:  # with whatever exception: nothing to be read there
-                walk.receive(None)
-            else:
-                walk.receive(header)
-        return walk
-
     async def _sunspec_identity(self, number: int) -> Identity:
-        walk = await self._walk()
+        walk = await walk_models(self._port)
         walk.find(number)
-        model = walk.find(COMMON_MODEL)
-        registers = await self._port.read(
-            Table.HOLDING, model.address, min(model.registers, COMMON_REGISTERS)
-        )
-        common = parse_common(registers)
-        return Identity(
-            serial=common.serial, maker=common.maker, model=common.model, firmware=common.version
-        )
+        return await common_identity(self._port, walk)
 
     async def _check(self, match: Match) -> None:
         (code,) = await self._port.read(match.table, match.address, 1)
         if code not in match.values:
             raise RemoteProtocolError(f"no {self._profile.name}: its code is {code}")
+
+
+async def walk_models(port: ModbusPort) -> ModelWalk:
+    """Return the SunSpec models of a meter; CodecError if it has none."""
+    walk = ModelWalk()
+    while walk.address is not None:
+        try:
+            header = await port.read(Table.HOLDING, walk.address, HEADER_REGISTERS)
+        except RemoteProtocolError:  # with whatever exception: nothing to be read there
+            walk.receive(None)
+        else:
+            walk.receive(header)
+    return walk
+
+
+async def common_identity(port: ModbusPort, walk: ModelWalk) -> Identity:
+    """Return what a SunSpec meter's common model says."""
+    model = walk.find(COMMON_MODEL)
+    registers = await port.read(
+        Table.HOLDING, model.address, min(model.registers, COMMON_REGISTERS)
+    )
+    common = parse_common(registers)
+    return Identity(
+        serial=common.serial, maker=common.maker, model=common.model, firmware=common.version
+    )
+
+
+async def named_identity(port: ModbusPort) -> Identity:
+    """Return what the device identification says, nothing of a meter that has none."""
+    try:
+        names = await port.device_identification()
+    except (RemoteProtocolError, ReadTimeoutError):  # most meters never heard of it
+        names = {}
+    return Identity(
+        serial="",
+        maker=names.get(_MAKER, ""),
+        model=names.get(_PRODUCT, ""),
+        firmware=names.get(_REVISION, ""),
+    )
 
 
 @asynccontextmanager

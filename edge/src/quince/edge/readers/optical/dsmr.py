@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from quince.edge.readers.optical.listening import hear_whole
-from quince.edge.readers.reader import Identity, WithoutProfile
+from quince.edge.readers.optical.shown import listed_data_sets, shown_momentaries
+from quince.edge.readers.reader import Identity, ListedObject, Momentary, WithoutProfile
 from quince.edge.transports import Transport, open_transport
 from quince.model.clock import Clock
 from quince.model.interval import RegisterReading
@@ -66,6 +67,15 @@ class DsmrReader(WithoutProfile):
             RegisterReading(meter_id=self._meter_id, obis=obis, at_utc=at_utc, value=value)
             for obis, value in objects.registers(telegram).items()
         ]
+
+    async def momentaries(self) -> list[Momentary]:
+        """Return those of the next telegram, stamped with its own time."""
+        telegram = await self._hear()
+        return shown_momentaries(telegram.data_sets, self._shown_by(telegram))
+
+    async def objects(self) -> list[ListedObject]:
+        """Return the lines of the next telegram."""
+        return listed_data_sets((await self._hear()).data_sets)
 
     def _shown_by(self, telegram: Telegram) -> datetime:
         shown_utc = objects.clock(telegram, self._utc_offset_min)

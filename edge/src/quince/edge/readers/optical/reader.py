@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from quince.edge.errors import TransportError, UnsupportedError
 from quince.edge.readers.optical.session import OpticalLine, Session
-from quince.edge.readers.reader import Identity, ProfilePiece, ReadOnly
+from quince.edge.readers.optical.shown import listed_data_sets, shown_momentaries
+from quince.edge.readers.reader import Identity, ListedObject, Momentary, ProfilePiece, ReadOnly
 from quince.edge.transports import open_transport
 from quince.model.clock import Clock
 from quince.model.errors import RemoteProtocolError
@@ -105,6 +106,14 @@ class OpticalReader(ReadOnly):
             RegisterReading(meter_id=self._meter_id, obis=obis, at_utc=at_utc, value=value)
             for obis, value in cumulative_registers(data_sets).items()
         ]
+
+    async def momentaries(self) -> list[Momentary]:
+        """Return those of a read-out, stamped with its own time."""
+        return shown_momentaries(*await self._read_out())
+
+    async def objects(self) -> list[ListedObject]:
+        """Return the lines of a read-out."""
+        return listed_data_sets((await self._read_out())[0])
 
     async def intervals(self, start_utc: datetime, end_utc: datetime) -> ProfilePiece:
         """Return the quarter-hours of [start_utc, end_utc) from the load profile P.01.

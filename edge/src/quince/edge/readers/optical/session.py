@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from quince.edge.errors import ReadTimeoutError, UnsupportedError
+from quince.edge.errors import PasswordRefusedError, ReadTimeoutError, UnsupportedError
 from quince.edge.transports import Transport
 from quince.model.errors import RemoteProtocolError
 from quince.protocols.optical.iec62056_21.client import (
@@ -209,7 +209,7 @@ class Session:
         await self._transport.write(characters)
 
     async def _hear(self, kind: type[_Event]) -> _Event:
-        """Return the answer; RemoteProtocolError if it is of another kind.
+        """Return the answer; RemoteProtocolError if it is of another kind, or a refusal.
 
         Asks again what was damaged or not heard, as often as the client allows, and asks for the
         rest of what comes in parts.
@@ -223,6 +223,8 @@ class Session:
                         await self._ask_again(event)
                     elif isinstance(event, Part):
                         await self._say(self._client.go_on())
+                    elif kind is Unlocked and isinstance(event, Refused):
+                        raise PasswordRefusedError(f"the meter refuses: {event.reason}")
                     else:
                         raise RemoteProtocolError(f"expected {kind.__name__}, not {event!r:.200}")
         except TimeoutError as error:

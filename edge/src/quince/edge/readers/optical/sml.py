@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from quince.edge.readers.optical.listening import hear_whole
-from quince.edge.readers.reader import Identity, WithoutProfile
+from quince.edge.readers.optical.shown import listed_entries, listed_momentaries
+from quince.edge.readers.reader import Identity, ListedObject, Momentary, WithoutProfile
 from quince.edge.transports import Transport, open_transport
 from quince.model.clock import Clock
 from quince.model.errors import CodecError
@@ -64,6 +65,15 @@ class SmlReader(WithoutProfile):
             RegisterReading(meter_id=self._meter_id, obis=obis, at_utc=at_utc, value=value)
             for obis, value in registers.items()
         ]
+
+    async def momentaries(self) -> list[Momentary]:
+        """Return those of the next list, stamped when it had arrived."""
+        values = await self._hear_list()
+        return listed_momentaries(values.entries, self._clock.now_utc())
+
+    async def objects(self) -> list[ListedObject]:
+        """Return the entries of the next list, with what they say."""
+        return listed_entries((await self._hear_list()).entries)
 
     async def _hear_list(self) -> ValueList:
         return await hear_whole(

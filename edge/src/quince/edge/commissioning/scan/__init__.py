@@ -1,0 +1,1 @@
+"""Finding meters: on serial lines of unknown settings, and on networks."""
