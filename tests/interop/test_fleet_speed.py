@@ -56,7 +56,9 @@ def test_a_fleets_day(
     ports = serve(link="wrapper", security="gmac", meters=METERS)
     with CounterStore(tmp_path / "counters.db") as counters:
         authenticate = login(
-            Gmac(system_title=b"QNG\0\0\0\0\1", keys=KEYS, counters=MemoryCounters()), counters
+            Gmac(system_title=b"QNG\0\0\0\0\1", keys=KEYS, counters=MemoryCounters()),
+            counters,
+            meter_id="M1",
         )
         intervals = benchmark.pedantic(
             lambda: asyncio.run(_read_all(ports, authenticate)), rounds=5, warmup_rounds=1

@@ -65,5 +65,7 @@ def authenticate(security: str, line: dict[str, Any], counters: CounterStore) ->
         authentication=bytes.fromhex(line["authentication"]),
     )
     return login(
-        Gmac(system_title=b"QNG\0\0\0\0\1", keys=keys, counters=MemoryCounters()), counters
+        Gmac(system_title=b"QNG\0\0\0\0\1", keys=keys, counters=MemoryCounters()),
+        counters,
+        meter_id="M1",
     )

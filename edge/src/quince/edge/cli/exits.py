@@ -2,9 +2,16 @@
 
 from enum import IntEnum
 
-from quince.edge.errors import TransportError
-from quince.model.errors import QuinceError, RemoteProtocolError
-from quince.protocols.dlms.errors import ProtectionError
+from quince.edge.errors import (
+    HeadendRefusedError,
+    HeadendUnreachableError,
+    PasswordRefusedError,
+    TokenRefusedError,
+    TransportError,
+    UnsupportedError,
+)
+from quince.model.errors import CodecError, QuinceError, RemoteProtocolError
+from quince.protocols.dlms.errors import AssociationRefusedError, ProtectionError
 
 
 class Exit(IntEnum):
@@ -23,9 +30,13 @@ def exit_code(error: QuinceError) -> Exit:
     match error:
         case TransportError():
             return Exit.NO_ANSWER
-        case ProtectionError():
+        case HeadendUnreachableError():
+            return Exit.HEADEND_UNREACHABLE
+        case AssociationRefusedError() | ProtectionError() | PasswordRefusedError():
             return Exit.NOT_AUTHENTICATED
-        case RemoteProtocolError():
+        case TokenRefusedError():
+            return Exit.NOT_AUTHENTICATED
+        case RemoteProtocolError() | CodecError() | UnsupportedError() | HeadendRefusedError():
             return Exit.CHECK_FAILED
         case _:
             return Exit.USAGE

@@ -30,6 +30,11 @@ def speak(language: Language) -> None:
     _language.set(language)
 
 
+def spoken() -> Language:
+    """Return the language of this command."""
+    return _language.get()
+
+
 def take_language(arguments: Sequence[str], default: Language) -> tuple[Language, list[str]]:
     """Return what `--lang` says, wherever it stands, and the other arguments."""
     rest = list(arguments)

@@ -2,9 +2,23 @@
 
 import sys
 
+import structlog
 import typer
 
-from quince.edge.cli import exits, frames, gateway, meters
+from quince.edge.cli import (
+    enrol,
+    exits,
+    frames,
+    gateway,
+    line,
+    link,
+    meters,
+    orders,
+    telling,
+    upkeep,
+    visits,
+    watching,
+)
 from quince.edge.cli.language import speak, take_language, translate_help
 from quince.edge.settings import load_settings
 from quince.model.errors import QuinceError
@@ -15,12 +29,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run a gateway, or work with its meters as a technician.",
 )
-for group in (gateway, meters, frames):
+for group in (gateway, enrol, meters, watching, telling, line, link, visits, frames, upkeep):
     app.add_typer(group.commands)
+app.add_typer(telling.keys, name="keys")
+app.add_typer(orders.commands, name="orders")
 
 
 def main() -> None:
     """Run the command; an error is one line on stderr, and its kind the exit code."""
+    # What is logged is no answer; and the stream is looked up late, for it may be replaced.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     try:
         language, sys.argv[1:] = take_language(sys.argv[1:], load_settings().lang)
         speak(language)
