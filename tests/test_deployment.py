@@ -135,14 +135,15 @@ def test_the_broker_passes_on_nothing_the_head_end_would_refuse_for_its_size():
     assert MESSAGE_BYTES_MAX < int(limit) < 2 * MESSAGE_BYTES_MAX
 
 
-def test_only_the_broker_is_open_to_the_world_and_only_by_tls(compose):
+def test_only_the_broker_and_the_door_are_open_to_the_world_and_only_by_tls(compose):
     public = {
-        name: port
+        (name, port)
         for name, service in compose["services"].items()
         for port in service.get("ports", [])
         if not port.startswith("127.0.0.1:")
     }
-    assert public == {"broker": "8883:8883"}
+    assert public == {("broker", "8883:8883"), ("headend", "8443:8443")}
+    assert "QUINCE_HEADEND_FIELD_CERT" in compose["services"]["headend"]["environment"]
     conf = (ROOT / "deploy/mosquitto.conf").read_text()
     assert "require_certificate true" in conf
     assert "allow_anonymous false" in conf
