@@ -10,7 +10,7 @@ DEPTRY := --known-first-party quince \
 	--per-rule-ignores "DEP002=quince-protocols|quince-headend|quince-billing|aiosqlite|tzdata"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test check gates nightly fuzz fix proto mosquitto bench wheels clean
+.PHONY: help setup lock demo test days check gates nightly fuzz fix proto mosquitto bench wheels clean
 
 help: ## Show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  \033[36m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: setup ## Run the tests, the main job included
 	@$(RUN)coverage combine --quiet
 	@$(RUN)coverage report
 
+days: setup ## Live through DAYS bad gateway-days in virtual time (500: some five minutes)
+	@$(RUN)python -m tests.simulation.run --days $(or $(DAYS),500) --jobs 2
+
 check: setup ## Format, lint, types, architecture, declared dependencies
 	$(RUN)ruff format --check
 	$(RUN)ruff check
@@ -49,8 +52,9 @@ check: setup ## Format, lint, types, architecture, declared dependencies
 gates: setup | $(UV) ## Plant a defect per member and demand red; install each member alone
 	@$(RUN)pytest -m gates
 
-nightly: setup ## What takes longer than a coffee: five hundred simulated days, a minute of nonsense each
-	@$(RUN)pytest tests/simulation --simulated-days 500 -p no:logging
+nightly: setup ## What takes longer than a coffee: the long kill loop, simulated days, a minute of nonsense each
+	@$(RUN)python -m tests.e2e.kill_loop
+	@$(MAKE) --no-print-directory days DAYS=5000
 	@$(MAKE) --no-print-directory fuzz SECONDS=60
 
 fuzz: setup ## Feed every decoder nonsense, SECONDS each (600: all of them take half a day)

@@ -13,8 +13,9 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a night run more simulated days than a minute can."""
-    parser.addoption("--simulated-days", type=int, default=8, help="seeds 0..n-1, a day each")
+    """Let a test run live through other simulated days, or more of them."""
+    parser.addoption("--simulated-days", type=int, default=8, help="how many seeds, a day each")
+    parser.addoption("--first-day", type=int, default=0, help="the first seed")
 
 
 @pytest.fixture(scope="session")
