@@ -80,3 +80,10 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 def test_a_meters_quirks_are_named(load):
     config = load(GOOD.replace("server_sap = 1", 'server_sap = 1\nquirks = ["deviation_inverted"]'))
     assert config.meters[0].quirks == {Quirk.DEVIATION_INVERTED}
+
+
+def test_a_file_of_brackets_is_refused_as_any_other(tmp_path):
+    path = tmp_path / "gateway.toml"
+    path.write_text("meters = " + "[" * 5_000)
+    with pytest.raises(InvalidValueError, match="config"):
+        load_config(path)

@@ -217,6 +217,7 @@ def live(outbox, in_virtual_time):
             outbox=outbox,
             stir=lambda: None,
             clock=clock,
+            boot="this one",
         )
         running = asyncio.ensure_future(agent.run())
         visiting = asyncio.ensure_future(visitor(agent))

@@ -29,6 +29,7 @@ def idle(outbox, clock, in_virtual_time):
             outbox=outbox,
             stir=lambda: None,
             clock=clock,
+            boot="this one",
         )
         return await visitor(agent)
 

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from quince.edge.agent.clock_watch import ClockWatch, Instant, step_s
+from quince.edge.agent.clock_watch import ClockWatch
+from quince.edge.schedule.instant import Instant, step_s
 from quince.model.interval import STEP
 
 START = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)

@@ -6,8 +6,10 @@ from itertools import groupby, pairwise
 
 from quince.edge.errors import OutboxFullError
 from quince.model.errors import CodecError
+from quince.protocols.gateway.topics import Lane
 
 START = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
+DAY = datetime(2026, 5, 1, 6, tzinfo=UTC)  # midnight where the meters are
 
 
 def test_a_dead_meter_is_asked_ever_more_rarely_and_within_five_minutes(live, make_meter):
@@ -61,6 +63,27 @@ def test_a_bus_that_is_never_idle_still_probes_the_dead_one_at_a_time(live, line
     probes = [len(list(run)) for is_dead, run in groupby(line.turns[3:], is_a_dead_one) if is_dead]
     assert len(probes) >= 3
     assert set(probes) == {1}
+
+
+def test_a_bus_full_of_dead_meters_leaves_the_living_its_older_days(live, line, kept, make_meter):
+    dead = [make_meter(f"D{n}", line=line, failures=10**6, slow_s=24) for n in range(14)]
+    living = make_meter("L", line=line, slow_s=2)
+    live([meter.plan() for meter in [*dead, living]], 2 * 3600, backfill_days=30)
+    older_days = kept.starts(Lane.BACKFILL)
+    assert len(older_days) == len(set(older_days)) == 29  # the newest is the first poll's
+    assert all(len(meter.visits) > 10 for meter in dead)
+
+
+def test_a_bus_full_of_dead_meters_lets_the_living_be_read_again(live, line, make_meter):
+    dead = [make_meter(f"D{n}", line=line, failures=10**6, slow_s=24) for n in range(14)]
+    living = make_meter("L", line=line, slow_s=2)
+
+    async def ask(agent):
+        await asyncio.sleep(3600)
+        async with asyncio.timeout(60):
+            return await agent.reread("L", DAY, DAY + timedelta(hours=6))
+
+    assert live([meter.plan() for meter in [*dead, living]], 2 * 3600, visitor=ask) == 24
 
 
 def is_a_dead_one(meter_id):

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from quince.model.interval import STEP
 from quince.model.obis import ACTIVE_IMPORT_REGISTER
@@ -113,3 +114,24 @@ def test_a_dead_meter_is_sampled_behind_the_living(kept, live, line, make_regist
     last = line.turns.index("S9", 20)
     assert "dead" not in line.turns[last - 9 : last + 1]
     assert len(kept.series()) == 10 * 3
+
+
+def test_a_meter_that_is_measured_otherwise_begins_anew(kept, live, make_registers_only):
+    def since_the_start(reading, ratio=1):
+        return replace(reading, value=ratio * (reading.value - int(START.timestamp())))
+
+    meter = make_registers_only()
+    meter.reading_as = since_the_start
+    before = replace(meter.plan(), measured_as="ratio 1")
+
+    async def put_in_a_transformer(agent):
+        await asyncio.sleep(2 * 900)
+        meter.reading_as = partial(since_the_start, ratio=40)
+        agent.replace([replace(before, measured_as="ratio 40")])
+
+    live([before], 5 * 900, visitor=put_in_a_transformer)
+    assert [(one.start_utc, one.values) for one in kept.series()] == [
+        (BORDER, (900,)),
+        (BORDER + 2 * STEP, (40 * 900,)),
+        (BORDER + 3 * STEP, (40 * 900,)),
+    ]

@@ -4,20 +4,14 @@ import asyncio
 import random
 from datetime import UTC, datetime
 
+from tests.clocks import StoppedClock
+
 from quince.edge.errors import OutboxFullError
 from quince.edge.outbox.fullness import LOOK_S, keep_telling_of_fullness
 from quince.edge.outbox.store import Outbox
 from quince.model.event import GatewayEventKind
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
-
-
-class StoppedClock:
-    def now_utc(self):
-        return NOON
-
-    def seconds_until(self, moment_utc):
-        return max(0.0, (moment_utc - NOON).total_seconds())
 
 
 class ScriptedOutbox(Outbox):
@@ -42,7 +36,9 @@ def test_what_cannot_be_written_now_is_told_at_the_next_look(in_virtual_time, tm
     async def look_four_times():
         loop = asyncio.get_running_loop()
         telling = asyncio.create_task(
-            keep_telling_of_fullness(outbox, StoppedClock(), lambda: stirred.append(loop.time()))
+            keep_telling_of_fullness(
+                outbox, StoppedClock(NOON), lambda: stirred.append(loop.time())
+            )
         )
         began_s = loop.time()
         await asyncio.sleep(4.5 * LOOK_S)

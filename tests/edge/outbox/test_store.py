@@ -92,6 +92,17 @@ def test_a_watermark_beyond_what_was_sent_starts_a_new_stream(outbox):
     assert [(m.seq, m.body) for m in outbox.messages()] == [(1, body)]
 
 
+def test_a_new_stream_keeps_the_order_and_counts_on_from_there(outbox):
+    outbox.record(live(1, 2, 3, 4, 5))
+    before = [message.body for message in outbox.pending(Lane.LIVE, 2, 9)]
+    outbox.acknowledge(Watermark(epoch=outbox.epoch, lane=Lane.LIVE, upto=2))
+    outbox.acknowledge(Watermark(epoch=outbox.epoch, lane=Lane.LIVE, upto=9))
+    outbox.record(live(6))
+    waiting = outbox.pending(Lane.LIVE, 0, 9)
+    assert [message.seq for message in waiting] == [1, 2, 3, 4]
+    assert [message.body for message in waiting][:3] == before
+
+
 def test_everything_outlives_the_process(path, outbox):
     outbox.record(Round(messages=live(5).messages, coverage={("M1", date(2026, 5, 1)): 0b110}))
     with Outbox(path, random.Random(2)) as again:

@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.clocks import StoppedClock
 
 from quince.edge.pushes import listener as push
 from quince.edge.pushes.listener import PushListener
@@ -40,14 +41,6 @@ OTHER_KEYS = Keys(encryption=bytes(16), authentication=bytes(16))
 OURS, THEIRS, OTHERS = b"QNG\0\0\0\0\1", b"QNM\0\0\0\0\1", b"QNM\0\0\0\0\2"
 
 
-class StoppedClock:
-    def now_utc(self):
-        return NOW
-
-    def seconds_until(self, moment_utc):
-        return (moment_utc - NOW).total_seconds()
-
-
 def plain(meter_id="M1"):
     return Pusher(meter_id=meter_id, time=LOCAL)
 
@@ -58,7 +51,9 @@ def ciphered(meter_id="M1", title=THEIRS, keys=KEYS, **more):
 
 
 def listener(heard, pushers):
-    return PushListener(pushers=pushers, accept=heard.append, clock=StoppedClock(), rng=Random(1))
+    return PushListener(
+        pushers=pushers, accept=heard.append, clock=StoppedClock(NOW), rng=Random(1)
+    )
 
 
 @asynccontextmanager
@@ -118,7 +113,7 @@ def meter(name="E-1", accepts=None):
         device_id=name,
         household=Household(seed=1),
         supply=Supply(),
-        clock=StoppedClock(),
+        clock=StoppedClock(NOW),
         accepts=(accepts or NoSecurity(),),
     )
 

@@ -8,11 +8,14 @@ import sys
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import pytest
+from structlog.testing import capture_logs
 
 from quince.edge.config import BrokerConfig, TlsConfig
+from quince.edge.errors import LinkError
 from quince.edge.outbox.store import Outbox, Round
 from quince.edge.uplink import mqtt
 from quince.edge.uplink.service import Uplink
@@ -227,6 +230,59 @@ async def test_where_no_broker_is_there_is_no_contact_and_a_reason(outbox):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         broker = BrokerConfig(host="127.0.0.1", port=closed.getsockname()[1])
     assert "refused" in (await contact_of(uplink, broker, online=False)).reason
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_network_that_is_down_is_no_reason_to_speak_another_version(outbox):
+    uplink = Uplink(outbox, ADDRESS, SystemClock())
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        broker = BrokerConfig(host="127.0.0.1", port=closed.getsockname()[1])
+    with capture_logs() as lines:
+        running = asyncio.create_task(
+            mqtt.keep_delivering(uplink, broker, ADDRESS, random.Random(1))
+        )
+        await asyncio.sleep(0.5)
+        running.cancel()
+        await asyncio.wait([running])
+    tried = [line["version"] for line in lines if line["event"] == "link_refused"]
+    assert len(tried) > 1
+    assert set(tried) == {"V5"}
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_gateway_that_is_told_to_stop_says_that_it_is_gone(mosquitto, outbox):
+    async with gateway(outbox, mosquitto.port) as uplink, asyncio.timeout(10):
+        while not uplink.contact.online:  # noqa: ASYNC110 - it has no event, on purpose
+            await asyncio.sleep(0.02)
+    assert await retained(mosquitto.port, ADDRESS.up(Way.STATE)) == b'{"state": "offline"}'
+
+
+class SlowClient:
+    """A client whose broker confirms after some seconds; it gives up as impatiently as aiomqtt."""
+
+    def __init__(self, confirming_s):
+        self.confirming_s = confirming_s
+
+    @property
+    async def messages(self):
+        yield None
+
+    async def publish(self, *_args, **options):
+        await asyncio.wait_for(asyncio.sleep(self.confirming_s), min(options["timeout"], 1000))
+
+
+def slow_link(confirming_s):
+    client: Any = SlowClient(confirming_s)
+    return mqtt.MqttLink(client)
+
+
+def test_a_bundle_has_a_minute_to_arrive_over_a_narrow_link(in_virtual_time):
+    in_virtual_time(slow_link(55).publish("t", b"bundle"))
+
+
+def test_a_broker_that_confirms_nothing_ends_the_session(in_virtual_time):
+    with pytest.raises(LinkError, match="60 s"):
+        in_virtual_time(slow_link(65).publish("t", b"bundle"))
 
 
 @pytest.mark.usefixtures("hasty")

@@ -16,7 +16,7 @@ def test_a_fresh_window_has_all_its_room():
 
 def test_what_is_in_flight_takes_room_until_the_watermark_moves():
     window = LaneWindow()
-    window.sent(10, now_s=0.0)
+    window.sent(10)
     assert window.room(oldest_seq=1) == WINDOW_MAX - 10
     assert window.room(oldest_seq=8) == WINDOW_MAX - 3
     assert window.room(oldest_seq=11) == WINDOW_MAX
@@ -25,14 +25,39 @@ def test_what_is_in_flight_takes_room_until_the_watermark_moves():
 def test_silence_after_sending_becomes_overdue():
     window = LaneWindow()
     assert not window.overdue(1000.0)
-    window.sent(1, now_s=0.0)
+    window.sent(1)
+    window.confirmed(now_s=0.0)
     assert not window.overdue(ACK_TIMEOUT_S_MIN)
     assert window.overdue(ACK_TIMEOUT_S_MIN + 0.1)
 
 
+def test_what_has_not_arrived_is_not_waited_for():
+    window = LaneWindow()
+    window.sent(1)
+    assert not window.overdue(1000.0)
+
+
+def test_each_arrival_restarts_the_wait():
+    window = LaneWindow()
+    window.sent(2)
+    window.confirmed(now_s=0.0)
+    window.confirmed(now_s=9.0)
+    assert not window.overdue(9.0 + ACK_TIMEOUT_S_MIN)
+    assert window.overdue(9.1 + ACK_TIMEOUT_S_MIN)
+
+
+def test_an_arrival_behind_its_watermark_starts_no_wait():
+    window = LaneWindow()
+    window.sent(1)
+    window.acknowledged(1, now_s=0.0)
+    window.confirmed(now_s=1.0)
+    assert not window.overdue(1000.0)
+
+
 def test_progress_restarts_the_wait_and_completion_ends_it():
     window = LaneWindow()
-    window.sent(2, now_s=0.0)
+    window.sent(2)
+    window.confirmed(now_s=0.0)
     window.acknowledged(1, now_s=9.0)
     assert not window.overdue(ACK_TIMEOUT_S_MIN + 1)
     window.acknowledged(2, now_s=10.0)
@@ -41,7 +66,8 @@ def test_progress_restarts_the_wait_and_completion_ends_it():
 
 def test_a_repeated_watermark_is_no_progress():
     window = LaneWindow()
-    window.sent(5, now_s=0.0)
+    window.sent(5)
+    window.confirmed(now_s=0.0)
     window.acknowledged(1, now_s=1.0)
     window.acknowledged(1, now_s=11.0)
     assert window.overdue(ACK_TIMEOUT_S_MIN + 1.1)
@@ -51,7 +77,8 @@ def test_going_back_sends_again_from_the_oldest_and_waits_longer_each_time():
     window = LaneWindow()
     patience = []
     for _ in range(7):
-        window.sent(5, now_s=3.0)
+        window.sent(5)
+        window.confirmed(now_s=3.0)
         window.go_back()
         patience.append(window.patience_s)
     assert (window.sent_upto, window.waiting_since_s) == (0, None)

@@ -3,6 +3,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import LinkError
 from quince.edge.outbox.store import Outbox, Round
@@ -28,24 +29,6 @@ from quince.protocols.gateway.topics import GatewayAddress, Lane, Way
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 ADDRESS = GatewayAddress(cell="c", gateway="g")
-
-
-class StoppedClock:
-    def now_utc(self):
-        return NOON
-
-    def seconds_until(self, moment_utc):
-        return (moment_utc - NOON).total_seconds()
-
-
-class SteppingClock(StoppedClock):
-    """A clock the test sets."""
-
-    def __init__(self, now):
-        self.now = now
-
-    def now_utc(self):
-        return self.now
 
 
 class FakeLink:
@@ -91,7 +74,7 @@ def put(outbox, lane, *values):
 
 async def play(outbox, script, link=None, **options):
     link = link or FakeLink()
-    uplink = Uplink(outbox, ADDRESS, StoppedClock(), **options)
+    uplink = Uplink(outbox, ADDRESS, StoppedClock(NOON), **options)
     running = asyncio.create_task(uplink.run(link))
     await script(link, uplink)
     link.down.put_nowait(("cut", b""))
@@ -169,6 +152,22 @@ def test_a_window_of_messages_is_in_flight_at_most(outbox, session):
 
     link = session(script)
     assert link.seqs() == list(range(1, 101))
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_session_that_breaks_while_something_new_comes_ends(outbox, in_virtual_time, turns):
+    async def break_it():
+        link, uplink = FakeLink(), Uplink(outbox, ADDRESS, StoppedClock(NOON))
+        running = asyncio.create_task(uplink.run(link))
+        await asyncio.sleep(1)
+        uplink.stir()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        link.down.put_nowait(("cut", b""))
+        return await asyncio.wait([running], timeout=100)
+
+    ((session,), _) = in_virtual_time(break_it())
+    assert isinstance(session.exception(), ExceptionGroup)
 
 
 def test_something_new_goes_out_when_the_agent_stirs(outbox, session):
@@ -253,6 +252,25 @@ def test_a_broker_that_stops_confirming_still_gets_events(outbox, in_virtual_tim
 
     link = in_virtual_time(play(outbox, script, DeafLink()))
     assert link.lanes() == [Lane.LIVE] * BULK_UNCONFIRMED_MAX + [Lane.EVENTS]
+
+
+class NarrowLink(FakeLink):
+    """A link that carries a message for forty seconds."""
+
+    async def publish(self, topic, payload, *, retain=False):
+        await super().publish(topic, payload, retain=retain)
+        await asyncio.sleep(40)
+
+
+def test_what_a_narrow_link_still_carries_is_not_sent_again(outbox, in_virtual_time):
+    put(outbox, Lane.RESULTS, 1, 2)
+
+    async def script(link, _uplink):
+        await asyncio.sleep(1)
+        link.down.put_nowait(ack(outbox, 1, Lane.RESULTS))
+        await asyncio.sleep(45)
+
+    assert in_virtual_time(play(outbox, script, NarrowLink())).seqs() == [1, 2]
 
 
 def test_no_more_is_handed_over_than_a_broker_takes_unconfirmed(outbox, in_virtual_time):
@@ -354,7 +372,7 @@ def test_the_twin_is_retained_and_told_again_only_when_it_changes(outbox, in_vir
 
 
 async def test_contact_says_since_when_and_why_not(outbox):
-    clock = SteppingClock(NOON)
+    clock = StoppedClock(NOON)
     uplink = Uplink(outbox, ADDRESS, clock)
     assert uplink.contact == Contact(since_utc=None)
     uplink.note_contact(reason="refused")

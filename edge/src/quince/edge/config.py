@@ -237,7 +237,7 @@ def _read(path: Path) -> str:
 def _parse(model: type[_Model], text: str, path: Path) -> _Model:
     try:
         return model.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidValueError("config", str(path), str(error)) from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

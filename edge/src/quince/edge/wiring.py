@@ -15,6 +15,7 @@ from quince.edge.agent.intake import Intake
 from quince.edge.commands.configured import commands_of
 from quince.edge.config import DlmsMeterConfig, GatewayConfig, PushConfig, load_config
 from quince.edge.enrolment.renewal import renewal_of
+from quince.edge.health.boot import boot_id
 from quince.edge.health.heartbeat import boot_before, keep_beating
 from quince.edge.health.notify import ServiceManager
 from quince.edge.health.vitals import Vitals
@@ -132,6 +133,8 @@ class _Site:
             outbox=intake.outbox,
             stir=intake.stir,
             clock=intake.clock,
+            # Where the kernel names no start, each of ours counts as one.
+            boot=boot_id() or rng.randbytes(8).hex(),
         )
         self.listener = PushListener(
             pushers=self._pushers(config), accept=accept, clock=intake.clock, rng=rng

@@ -1,5 +1,6 @@
 """Builds the readers of a gateway from its configuration: it holds what several of them share."""
 
+import hashlib
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class Workshop:
             rolls_over_at=installation(meter).rolls_over_at
             if isinstance(meter, ModbusMeterConfig)
             else {},
+            measured_as="" if keeps_profile(meter) else _measured_as(meter),
         )
 
     def connector(self, meter: Meter) -> Callable[[], AbstractAsyncContextManager[Instrument]]:
@@ -154,6 +156,12 @@ def installation(meter: ModbusMeterConfig) -> Installation:
     return Installation(
         profile=load_profile(meter.profile), transformer_ratio=meter.transformer_ratio
     )
+
+
+def _measured_as(meter: Meter) -> str:
+    """Name all that a register's value hangs on: place, profile and ratio; secrets are no part."""
+    profile = repr(installation(meter)) if isinstance(meter, ModbusMeterConfig) else ""
+    return hashlib.sha256(f"{meter!r}{profile}".encode()).hexdigest()
 
 
 def keeps_profile(meter: Meter) -> bool:

@@ -12,7 +12,6 @@ from typing import NoReturn
 
 import structlog
 
-from quince.edge.agent.clock_watch import Instant, now_s, real_s
 from quince.edge.agent.health import BusHealth
 from quince.edge.agent.intake import Intake
 from quince.edge.agent.plan import MeterPlan
@@ -22,6 +21,7 @@ from quince.edge.agent.right_of_way import RightOfWay, Urgency
 from quince.edge.agent.samples import SampleVisits
 from quince.edge.errors import OutboxError
 from quince.edge.readers.reader import Reader
+from quince.edge.schedule.instant import Instant, now_s, real_s
 from quince.edge.schedule.rules import next_boundary
 from quince.edge.schedule.sampling import SKEW_MAX
 from quince.model.clock import Clock

@@ -10,7 +10,11 @@ from quince.model.obis import Obis
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeterPlan:
-    """How to open a session with a meter, and how to read it."""
+    """How to open a session with a meter, and how to read it.
+
+    `measured_as` names what stands between a register and its energy: two samples that differ in
+    it enclose nothing.
+    """
 
     meter_id: str
     bus: str
@@ -18,3 +22,4 @@ class MeterPlan:
     utc_offset_min: int
     connect: Callable[[], AbstractAsyncContextManager[Instrument]]
     rolls_over_at: Mapping[Obis, int] = field(default_factory=dict)
+    measured_as: str = ""

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from quince.edge.agent.clock_watch import Instant
 from quince.edge.agent.plan import MeterPlan
 from quince.edge.agent.right_of_way import Urgency
 from quince.edge.schedule.breaker import BACKOFF_S_MAX, Breaker
+from quince.edge.schedule.instant import Instant
 from quince.edge.schedule.rules import Span
 
 
@@ -26,7 +26,6 @@ class Post:
     backlog: deque[Span] = field(default_factory=deque)
     last_good_utc: datetime | None = None
     told_silent: bool = False
-    sampled: Instant | None = None
 
     @property
     def is_retried(self) -> bool:
@@ -71,7 +70,8 @@ def _poll(post: Post, now: Instant, *, probed_last: bool) -> Turn | None:
     overdue = post.is_retried and now.at_s - post.retry_at_s > BACKOFF_S_MAX
     if overdue and not probed_last:
         return Turn(Urgency.POLL, 0, post)
-    return Turn(Urgency.PROBE, post.retry_at_s, post)
+    urgency = Urgency.PROBE_AGAIN if probed_last else Urgency.PROBE
+    return Turn(urgency, post.retry_at_s, post)
 
 
 def _backfill(post: Post, now: Instant, backfill_at_s: float) -> Turn | None:

@@ -20,6 +20,7 @@ class Urgency(IntEnum):
     PROBE = 3  # a dead meter's poll
     REREAD = 4
     BACKFILL = 5
+    PROBE_AGAIN = 6  # right behind another: first whatever a living meter is wanted for
 
 
 @dataclass(frozen=True, slots=True)

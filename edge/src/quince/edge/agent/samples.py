@@ -8,13 +8,19 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from quince.edge.agent.clock_watch import Instant, real_s, step_s
 from quince.edge.agent.intake import Intake
 from quince.edge.agent.post import Post
 from quince.edge.outbox.store import Round
 from quince.edge.readers.reader import Reader
+from quince.edge.schedule.instant import Instant, real_s, step_s
 from quince.edge.schedule.rules import is_covered, mark
-from quince.edge.schedule.sampling import SKEW_FLAGGED, SKEW_MAX, Sample, interval_between
+from quince.edge.schedule.sampling import (
+    SKEW_FLAGGED,
+    SKEW_MAX,
+    Sample,
+    SampleTaken,
+    interval_between,
+)
 from quince.model.interval import IntervalSeries, RegisterReading, floor_boundary
 from quince.protocols.gateway.messages import Content
 from quince.protocols.gateway.topics import Lane
@@ -28,9 +34,10 @@ TOLD_KEPT = timedelta(days=35)
 class SampleVisits:
     """Samples registers in open sessions."""
 
-    def __init__(self, intake: Intake) -> None:
-        """Take where the samples go."""
+    def __init__(self, intake: Intake, *, boot: str) -> None:
+        """Take where the samples go; `boot` names this start of the machine."""
         self._intake = intake
+        self._boot = boot
         self._clock = intake.clock
 
     async def sample(self, post: Post, reader: Reader) -> None:
@@ -42,7 +49,12 @@ class SampleVisits:
         if not timely:
             log.warning("sample_too_late", boundary_utc=boundary_utc.isoformat())
             return
-        series = self._intervals(post, timely) if self._clock_was_steady(post) else ()
+        taken = SampleTaken(
+            boot=self._boot,
+            measured_as=post.plan.measured_as,
+            instant=Instant.now(self._clock),
+        )
+        series = self._intervals(post, timely) if self._continues(post, taken) else ()
         content = Content(series=series, readings=tuple(sample.reading for sample in timely))
         self._intake.keep(
             Round(
@@ -53,6 +65,7 @@ class SampleVisits:
                     for day, slots in mark(one, settled_utc=boundary_utc).items()
                 },
                 samples=timely,
+                taken={post.plan.meter_id: taken},
             )
         )
         log.info("sample_accepted", boundary_utc=boundary_utc.isoformat(), count=len(timely))
@@ -72,17 +85,18 @@ class SampleVisits:
         await asyncio.sleep(real_s(self._clock, early))
         return await reader.registers()
 
-    def _clock_was_steady(self, post: Post) -> bool:
-        """Say whether wall clock and monotonic time agree on how long ago the last sample was.
+    def _continues(self, post: Post, taken: SampleTaken) -> bool:
+        """Say whether the last sample was measured alike, and when both clocks say it was.
 
-        Two borders with a clock step between them are not a quarter-hour apart. Behind a restart
-        there is nothing to compare with, and the clock is taken at its word.
+        Two borders with a clock step between them are not a quarter-hour apart. Across a start of
+        the machine there is nothing to compare with, and a clock that lost its battery would
+        invent energy: such an interval is missing. So would another transformer ratio.
         """
-        then, post.sampled = post.sampled, Instant.now(self._clock)
-        if then is None:
-            return True
+        before = self._intake.outbox.sample_taken(post.plan.meter_id)
+        if before is None or before.boot != taken.boot or before.measured_as != taken.measured_as:
+            return False
         tolerance_s = real_s(self._clock, SKEW_FLAGGED)
-        return abs(step_s(self._clock, then, post.sampled)) <= tolerance_s
+        return abs(step_s(self._clock, before.instant, taken.instant)) <= tolerance_s
 
     def _intervals(self, post: Post, samples: tuple[Sample, ...]) -> tuple[IntervalSeries, ...]:
         """Return what the samples enclose with those before them, unless that was told already."""

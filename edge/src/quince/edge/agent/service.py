@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 class Agent:
     """Reads every meter of one gateway, for ever."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a gateway, and the ports it stands on
         self,
         *,
         gateway: str,
@@ -46,15 +46,19 @@ class Agent:
         outbox: Outbox,
         stir: Callable[[], None],
         clock: Clock,
+        boot: str,
     ) -> None:
-        """Bind the agent; `stir` tells the uplink that the outbox holds something new."""
+        """Bind the agent; `stir` tells the uplink that the outbox holds something new.
+
+        `boot` names this start of the machine: what is monotonic begins anew with it.
+        """
         intake = Intake(outbox=outbox, stir=stir, clock=clock)
         self._clock = clock
         self._profiles = ProfileVisits(intake, backfill_days=backfill_days)
         self._visits = Visits(
             intake=intake,
             profiles=self._profiles,
-            samples=SampleVisits(intake),
+            samples=SampleVisits(intake, boot=boot),
             jitter=timedelta(seconds=jitter_s(gateway)),
             clock=clock,
         )

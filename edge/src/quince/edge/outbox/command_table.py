@@ -13,6 +13,8 @@ from quince.protocols.gateway.moments import from_ms, to_ms
 
 # A thousand meters' read-now in one go; a head-end that wants more waits for results.
 COMMANDS_MAX = 1_000
+# Turned away for want of room, and known all the same; beyond them none is answered.
+TURNED_AWAY_MAX = 1_000
 # What may wait to be carried out: several configurations, or thousands of small commands. It is
 # a quarter of what the outbox keeps free for events and results.
 COMMAND_BYTES_WAITING_MAX = 1024 * 1024
@@ -30,6 +32,7 @@ class CommandState(IntEnum):
     WAITING = 1
     BEGUN = 2
     ENDED = 3
+    TURNED_AWAY = 4  # it takes no room from others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +62,8 @@ class CommandTable:
     def forget(self, before_utc: datetime) -> None:
         """Drop commands that ended and cannot come again."""
         self._db.execute(
-            "delete from command where state = ? and forget_ms < ?",
-            (CommandState.ENDED, to_ms(before_utc)),
+            "delete from command where state in (?, ?) and forget_ms < ?",
+            (CommandState.ENDED, CommandState.TURNED_AWAY, to_ms(before_utc)),
         )
 
     def state_of(self, command_id: bytes) -> CommandState | None:
@@ -73,9 +76,9 @@ class CommandTable:
     def unfinished(self) -> list[KeptCommand]:
         """Return all that has not ended, in the order it came."""
         rows = self._db.execute(
-            "select command_id, state, forget_ms, message from command where state <> ? "
+            "select command_id, state, forget_ms, message from command where state in (?, ?) "
             "order by rowid",
-            (CommandState.ENDED,),
+            (CommandState.WAITING, CommandState.BEGUN),
         )
         return [
             KeptCommand(
@@ -90,6 +93,14 @@ class CommandTable:
     def has_room(self, octets: int) -> bool:
         """Say whether one more command of this size may be kept."""
         count, waiting = self._db.execute(
-            "select count(*), coalesce(sum(length(message)), 0) from command"
+            "select count(*), coalesce(sum(length(message)), 0) from command where state <> ?",
+            (CommandState.TURNED_AWAY,),
         ).fetchone()
         return bool(count < COMMANDS_MAX and waiting + octets <= COMMAND_BYTES_WAITING_MAX)
+
+    def may_turn_away(self) -> bool:
+        """Say whether one more command may be known as turned away."""
+        (count,) = self._db.execute(
+            "select count(*) from command where state = ?", (CommandState.TURNED_AWAY,)
+        ).fetchone()
+        return bool(count < TURNED_AWAY_MAX)

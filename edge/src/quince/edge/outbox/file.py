@@ -9,7 +9,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import structlog
@@ -32,7 +32,13 @@ class OutboxFile:
     """The open file; one process owns it."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file, and its ballast if the disk has room for one."""
+        """Open or make the file, and its ballast if the disk has room for one.
+
+        A damaged file is set aside, and a new one begun: a gateway that does not start helps
+        nobody, and the meters' profiles still have what was not delivered.
+        """
+        if _is_damaged(path):
+            _set_aside(path)
         self._folder = path.parent
         self._ballast = path.with_suffix(".ballast")
         path.touch(mode=0o600)
@@ -103,3 +109,28 @@ class OutboxFile:
             finally:
                 os.close(descriptor)
         return False
+
+
+def _is_damaged(path: Path) -> bool:
+    """Say whether the file is there and is no whole database."""
+    if not path.exists():
+        return False
+    with closing(sqlite3.connect(path)) as db:
+        try:
+            (finding,) = db.execute("pragma quick_check(1)").fetchone()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise
+            finding = str(error)
+    if finding != "ok":
+        log.error("outbox_damaged", path=str(path), finding=finding)
+    return bool(finding != "ok")
+
+
+def _set_aside(path: Path) -> None:
+    """Keep the damaged file for whoever wants to look, in the place of an earlier one."""
+    for suffix in ("", "-wal"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.replace(path.with_name(f"{path.name}.damaged{suffix}"))
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)

@@ -14,7 +14,8 @@ from typing import Self
 from quince.edge.errors import OutboxFullError
 from quince.edge.outbox.command_table import COMMAND_SCHEMA, CommandTable, KeptCommand
 from quince.edge.outbox.file import BALLAST_BYTES, OUTBOX_BYTES_MAX, OutboxFile
-from quince.edge.schedule.sampling import Sample
+from quince.edge.schedule.instant import Instant
+from quince.edge.schedule.sampling import Sample, SampleTaken
 from quince.model.event import GatewayEvent, GatewayEventKind
 from quince.model.interval import SLOTS_PER_DAY, RegisterReading
 from quince.model.obis import Obis
@@ -50,6 +51,9 @@ create table if not exists sample (
   meter_id text not null, obis blob not null, boundary_s integer not null,
   at_s real not null, value integer not null,
   primary key (meter_id, obis)) without rowid;
+create table if not exists sample_taken (
+  meter_id text primary key, utc_s real not null, at_s real not null,
+  boot text not null, measured_as text not null) without rowid;
 create table if not exists told_full (told integer not null);
 """
     + COMMAND_SCHEMA
@@ -72,6 +76,7 @@ class Round:
     messages: tuple[tuple[Lane, Content], ...] = ()
     coverage: Mapping[tuple[str, date], int] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
+    taken: Mapping[str, SampleTaken] = field(default_factory=dict)
     commands: tuple[KeptCommand, ...] = ()
 
 
@@ -176,6 +181,21 @@ class Outbox:
             ),
         )
 
+    def sample_taken(self, meter_id: str) -> SampleTaken | None:
+        """Return when the latest sample of a meter was taken."""
+        row = self._db.execute(
+            "select utc_s, at_s, boot, measured_as from sample_taken where meter_id = ?",
+            (meter_id,),
+        ).fetchone()
+        if row is None:
+            return None
+        utc_s, at_s, boot, measured_as = row
+        return SampleTaken(
+            boot=boot,
+            measured_as=measured_as,
+            instant=Instant(datetime.fromtimestamp(utc_s, UTC), at_s),
+        )
+
     # --- delivering ---------------------------------------------------------------------
 
     def pending(self, lane: Lane, after_seq: int, count_max: int) -> list[StoredMessage]:
@@ -270,6 +290,8 @@ class Outbox:
             self._cover(meter_id, day, slots)
         for sample in round_.samples:
             self._keep_sample(sample)
+        for meter_id, taken in round_.taken.items():
+            self._keep_taken(meter_id, taken)
         for command in round_.commands:
             self.commands.keep(command)
 
@@ -306,18 +328,26 @@ class Outbox:
             ),
         )
 
+    def _keep_taken(self, meter_id: str, taken: SampleTaken) -> None:
+        instant = taken.instant
+        self._db.execute(
+            "insert or replace into sample_taken values (?, ?, ?, ?, ?)",
+            (meter_id, instant.utc.timestamp(), instant.at_s, taken.boot, taken.measured_as),
+        )
+
     def _start_stream(self) -> None:
         self._db.execute("delete from stream")
         self._db.execute("insert into stream values (?)", (self._rng.randbytes(8),))
 
     def _renew_stream(self) -> None:
-        waiting = list(self.messages())
-        self._db.execute("delete from message")
-        self._db.execute("delete from lane")
         self._start_stream()
-        for message in waiting:
-            seq = self._next_seq(message.lane)
-            self._db.execute(
-                "insert into message values (?, ?, ?)", (message.lane, seq, message.body)
-            )
-            self._db.execute("insert or replace into lane values (?, ?)", (message.lane, seq + 1))
+        for lane in Lane:
+            next_seq = self._next_seq(lane)
+            oldest_seq = self.oldest_seq(lane) or next_seq
+            for seq in range(oldest_seq, next_seq):  # where they lie: all at once fill the memory
+                self._db.execute(
+                    "update message set seq = ? where lane = ? and seq = ?",
+                    (seq - oldest_seq + 1, lane, seq),
+                )
+            fresh_seq = next_seq - oldest_seq + 1
+            self._db.execute("insert or replace into lane values (?, ?)", (lane, fresh_seq))

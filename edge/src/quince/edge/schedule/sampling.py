@@ -6,6 +6,7 @@ Law: a border without a sample makes the interval missing; nothing is stretched 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from quince.edge.schedule.instant import Instant
 from quince.model.interval import (
     ENERGY_MAX,
     STEP,
@@ -43,6 +44,15 @@ class Sample:
     def timely(self) -> bool:
         """Whether the sample may stand for its border at all."""
         return timedelta(0) <= self.skew <= SKEW_MAX
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleTaken:
+    """When a meter was sampled, on both clocks, in which start of the machine, and how."""
+
+    boot: str
+    measured_as: str
+    instant: Instant
 
 
 def interval_between(

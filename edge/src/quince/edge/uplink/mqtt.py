@@ -2,9 +2,10 @@
 
 import asyncio
 import json
+import math
 import ssl
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NoReturn
 
 import aiomqtt
@@ -18,14 +19,20 @@ from quince.edge.errors import LinkError
 from quince.edge.uplink.rules import UNCONFIRMED_MAX
 from quince.edge.uplink.service import Uplink
 from quince.model.rng import Rng
+from quince.protocols.gateway.commands import COMMAND_BYTES_MAX
 from quince.protocols.gateway.topics import GatewayAddress, Way
 
 log = structlog.get_logger()
 
 KEEPALIVE_S = 30  # a silent gateway is noticed after 1.5 times this
+# What the broker may send us: the largest command, its signature, its topic and properties.
+PACKET_BYTES_MAX = COMMAND_BYTES_MAX + 4_096
 SESSION_EXPIRY_S = 7 * 86_400  # the broker keeps acknowledgements and commands for a week
 _STATE_MESSAGES = 2  # the state and the twin, beside the outbox's messages
 INCOMING_MAX = 1_000  # each is taken at once; acknowledgements repeat, and commands are few
+# The largest message over 26 kbit/s; a link that is dead is noticed by the keepalive.
+CONFIRM_S_MAX = 60.0
+GOODBYE_S_MAX = 5.0  # whoever stops us kills us after 30 seconds
 _REFUSED = 0x80  # from here on a SUBACK code is a refusal, in either version
 BACKOFF_S_MIN, BACKOFF_S_MAX = 1.0, 60.0  # a restart storm spreads over a minute
 
@@ -39,11 +46,15 @@ class MqttLink:
         self._messages = aiter(client.messages)
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        """Publish with QoS 1; LinkError when the session is gone, or confirms nothing for 10 s."""
+        """Publish with QoS 1; LinkError when the session is gone, or does not confirm in time."""
         try:
-            await self._client.publish(topic, payload, qos=1, retain=retain)
+            # Not the client's own limit: it swallows a cancellation that comes with the PUBACK.
+            async with asyncio.timeout(CONFIRM_S_MAX):
+                await self._client.publish(topic, payload, qos=1, retain=retain, timeout=math.inf)
         except aiomqtt.MqttError as error:
             raise LinkError(str(error)) from error
+        except TimeoutError as error:
+            raise LinkError(f"no confirmation within {CONFIRM_S_MAX:.0f} s") from error
 
     async def receive(self) -> tuple[str, bytes]:
         """Return the next message; LinkError when the session is gone."""
@@ -111,8 +122,8 @@ async def _outcome(session: Coroutine[Any, Any, None]) -> Sequence[BaseException
 
 
 def _is_network(error: BaseException) -> bool:
-    """Say whether nobody was there to speak any version with (aiomqtt wraps the socket's error)."""
-    cause = error if isinstance(error, OSError) else error.__cause__
+    """Say whether nobody was there to speak any version with (aiomqtt hides the socket's error)."""
+    cause = error if isinstance(error, OSError) else error.__context__
     return isinstance(cause, OSError) and not isinstance(cause, TimeoutError)
 
 
@@ -153,12 +164,19 @@ async def _connect(
             if any(getattr(code, "value", code) >= _REFUSED for code in granted):
                 raise LinkError(f"the broker refuses {topic}")
         await client.publish(state, _state("online"), qos=1, retain=True)
-        yield MqttLink(client)
+        try:
+            yield MqttLink(client)
+        finally:
+            with suppress(aiomqtt.MqttError):  # who leaves in order has no will
+                await client.publish(
+                    state, _state("offline"), qos=1, retain=True, timeout=GOODBYE_S_MAX
+                )
 
 
 def _session_expiry() -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
     properties.SessionExpiryInterval = SESSION_EXPIRY_S
+    properties.MaximumPacketSize = PACKET_BYTES_MAX
     return properties
 
 

@@ -54,10 +54,13 @@ class LaneWindow:
         in_flight = max(0, self.sent_upto - oldest_seq + 1)
         return max(0, WINDOW_MAX - in_flight)
 
-    def sent(self, seq: int, now_s: float) -> None:
+    def sent(self, seq: int) -> None:
         """Note that `seq` went out."""
         self.sent_upto = max(self.sent_upto, seq)
-        if self.waiting_since_s is None:
+
+    def confirmed(self, now_s: float) -> None:
+        """Note a PUBACK: what a slow link is still carrying, the head-end cannot answer."""
+        if self.acked_upto < self.sent_upto:
             self.waiting_since_s = now_s
 
     def acknowledged(self, upto: int, now_s: float) -> None:
@@ -69,7 +72,7 @@ class LaneWindow:
         self.waiting_since_s = now_s if upto < self.sent_upto else None
 
     def overdue(self, now_s: float) -> bool:
-        """Say whether there was no progress for too long after something was sent."""
+        """Say whether there was no progress for too long after something had arrived."""
         return self.waiting_since_s is not None and now_s - self.waiting_since_s > self.patience_s
 
 

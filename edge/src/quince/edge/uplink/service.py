@@ -113,8 +113,10 @@ class Uplink:
                 self._hand_over(link, message, tasks)
                 await asyncio.sleep(0)  # it goes out, and what has come in is heard
                 continue
+            # Not wait_for: it swallows a cancellation that comes together with a stir.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._stirred.wait()
 
     def _next(self) -> tuple[StoredMessage | None, float]:
         """Return the most urgent message, or none and how soon to ask again without a stir."""
@@ -133,7 +135,7 @@ class Uplink:
         if oldest_seq is None or not self._has_room(lane):
             return None, IDLE_S_MAX
         now_s = _now_s()
-        if window.overdue(now_s):
+        if window.overdue(now_s) and not self._unconfirmed[lane]:
             log.info("watermark_overdue", lane=lane.name, oldest_seq=oldest_seq)
             window.go_back()
         wait_s = self._paces[lane].wait_s(now_s) if lane in self._paces else 0.0
@@ -152,7 +154,7 @@ class Uplink:
     def _hand_over(self, link: Link, message: StoredMessage, tasks: asyncio.TaskGroup) -> None:
         lane, now_s = message.lane, _now_s()
         payload = self._wrap(message)
-        self._windows[lane].sent(message.seq, now_s)
+        self._windows[lane].sent(message.seq)
         if lane in self._paces:
             self._paces[lane].sent(len(payload), now_s)
         self._unconfirmed[lane] += 1
@@ -162,6 +164,7 @@ class Uplink:
     async def _publish(self, link: Link, lane: Lane, payload: bytes) -> None:
         await link.publish(self._address.up(way_of(lane)), payload)
         self._unconfirmed[lane] -= 1
+        self._windows[lane].confirmed(_now_s())
         self.stir()
 
     def _wrap(self, message: StoredMessage) -> bytes:

@@ -14,6 +14,7 @@ from typing import Any
 from quince.edge.errors import OutboxError
 from quince.edge.outbox.file import OUTBOX_BYTES_MAX
 from quince.model.errors import CodecError
+from quince.model.event import MeterEvent
 from quince.protocols.gateway.messages import Content, Envelope, decode_uplink, encode_uplink
 from quince.protocols.gateway.topics import Lane
 
@@ -44,6 +45,11 @@ class OutboxView:
     bytes_used: int
     bytes_max: int
     lanes: tuple[LaneView, ...]
+
+    @property
+    def messages(self) -> int:
+        """How many wait in all."""
+        return sum(lane.messages for lane in self.lanes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +92,17 @@ def headers(path: Path, *, count_max: int) -> tuple[Header, ...]:
             return tuple(_headers(db, min(count_max, HEADERS_MAX)))
         except sqlite3.Error as error:
             raise OutboxError(f"{path}: {error}") from error
+
+
+def waiting_events(path: Path, meter_id: str) -> list[MeterEvent]:
+    """Return the events of a meter that wait; OutboxError as above, CodecError if it has others."""
+    with closing(_open(path)) as db:
+        try:
+            rows = db.execute("select seq, body from message where lane = ?", (Lane.EVENTS,))
+            contents = [_content(Lane.EVENTS, seq, body) for seq, body in rows]
+        except sqlite3.Error as error:
+            raise OutboxError(f"{path}: {error}") from error
+    return [one for content in contents for one in content.events if one.meter_id == meter_id]
 
 
 def octets_by_lane(path: Path) -> dict[Lane, int]:
@@ -187,9 +204,8 @@ def _headers(db: sqlite3.Connection, count_max: int) -> Iterator[Header]:
 
 
 def _header(lane: Lane, seq: int, body: bytes) -> Header:
-    envelope = Envelope(epoch=0, lane=lane, seq=seq, oldest_seq=seq, sent_utc=_EPOCH_UTC)
     try:
-        _, content = decode_uplink(encode_uplink(envelope, body))
+        content = _content(lane, seq, body)
     except CodecError as error:
         return Header(lane=lane, seq=seq, octets=len(body), refusal=str(error))
     moments = sorted(_moments(content))
@@ -208,6 +224,12 @@ def _header(lane: Lane, seq: int, body: bytes) -> Header:
         oldest_utc=moments[0] if moments else None,
         newest_utc=moments[-1] if moments else None,
     )
+
+
+def _content(lane: Lane, seq: int, body: bytes) -> Content:
+    """Return what a message says: it is kept without its envelope, and read with any."""
+    envelope = Envelope(epoch=0, lane=lane, seq=seq, oldest_seq=seq, sent_utc=_EPOCH_UTC)
+    return decode_uplink(encode_uplink(envelope, body))[1]
 
 
 def _meters(content: Content) -> Iterator[str]:
