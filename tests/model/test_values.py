@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from tests.clocks import StoppedClock
 
 from quince.model.clock import ScaledClock, SystemClock, parse_clock
 from quince.model.environment import refuse_misspelt
@@ -107,18 +108,13 @@ def test_the_boundary_at_or_before_a_moment():
     assert floor_boundary(NOON) == NOON
 
 
-class StoppedClock:
-    def now_utc(self):
-        return NOON
-
-    def seconds_until(self, moment_utc):
-        return (moment_utc - NOON).total_seconds()
-
-
 def test_a_scaled_clock_runs_from_its_start_at_its_speed():
     midnight = datetime(2026, 1, 1, tzinfo=UTC)
     clock = ScaledClock(
-        start_utc=midnight, anchor_utc=NOON - timedelta(seconds=10), speed=60, real=StoppedClock()
+        start_utc=midnight,
+        anchor_utc=NOON - timedelta(seconds=10),
+        speed=60,
+        real=StoppedClock(NOON),
     )
     assert clock.now_utc() == midnight + timedelta(minutes=10)
     assert clock.seconds_until(midnight + timedelta(minutes=25)) == 15

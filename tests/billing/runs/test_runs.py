@@ -3,6 +3,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
+from tests.clocks import StoppedClock
 
 from quince.billing.contracts.service import import_tariff
 from quince.billing.contracts.store import SqlContractStore
@@ -77,15 +78,6 @@ class Meter:
         )
 
 
-@dataclass(frozen=True)
-class StoppedClock:
-    def now_utc(self) -> datetime:
-        return NOON
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return max(0.0, (moment_utc - NOON).total_seconds())
-
-
 @pytest.fixture
 def meter() -> Meter:
     return Meter()
@@ -98,7 +90,7 @@ async def office(engine: AsyncEngine, meter: Meter, tariff: Tariff) -> Office:
         contracts=SqlContractStore(engine),
         invoices=SqlInvoiceStore(engine),
         usage=meter,
-        clock=StoppedClock(),
+        clock=StoppedClock(NOON),
         code_version="0.1.0",
     )
     await office.customers.put_roster(tenant_id=1, roster=parse_roster(ROSTER))

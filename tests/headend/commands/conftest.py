@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.clocks import StoppedClock
 
 from quince.headend import wiring
 from quince.headend.commands.delivery import Publication, absorb_results, publish_due
@@ -23,20 +24,6 @@ from quince.protocols.gateway.signing import verify_command
 from quince.protocols.gateway.topics import GatewayAddress, Lane
 
 GATEWAY = GatewayAddress(cell="north", gateway="gw-1")
-
-
-@dataclass
-class HandClock:
-    now: datetime = datetime(2026, 3, 8, 12, tzinfo=UTC)
-
-    def now_utc(self) -> datetime:
-        return self.now
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return max(0.0, (moment_utc - self.now).total_seconds())
-
-    def advance(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 @dataclass
@@ -60,7 +47,7 @@ class Room:
     parts: wiring.CommandRoom
     commands: Commands
     keys: OneKey
-    clock: HandClock
+    clock: StoppedClock
     signer: CommandSigner
     ingest: Ingest
     gateway: Any
@@ -136,7 +123,7 @@ def gateway_key() -> OneKey:
 @pytest.fixture
 def open_room(database: Any, ingest: Ingest, gateway: Any, gateway_key: OneKey) -> OpenRoom:
     """Open the room; every time with the same clock, keys and database."""
-    clock = HandClock()
+    clock = StoppedClock(datetime(2026, 3, 8, 12, tzinfo=UTC))
     signer = CommandSigner(name="headend", key=Ed25519PrivateKey.generate())
 
     @asynccontextmanager

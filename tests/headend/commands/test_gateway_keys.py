@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from tests.clocks import StoppedClock
 
 from quince.headend.enrolment.rules import GatewayCertificate, Owner
 from quince.headend.wiring import open_commands, open_enrolment_store
@@ -12,16 +13,6 @@ from quince.protocols.gateway.topics import GatewayAddress
 
 ISSUED_UTC = datetime(2026, 3, 8, tzinfo=UTC)
 GATEWAY = GatewayAddress(cell="north", gateway="gw-1")
-
-
-class HandClock:
-    now = ISSUED_UTC
-
-    def now_utc(self) -> datetime:
-        return self.now
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return (moment_utc - self.now).total_seconds()
 
 
 @pytest.fixture
@@ -37,19 +28,20 @@ async def certified(database) -> ec.EllipticCurvePublicKey:
         not_after_utc=ISSUED_UTC + timedelta(days=365),
     )
     async with open_enrolment_store(database) as store:
+        await store.add_token(b"token", certificate.owner, ISSUED_UTC + timedelta(days=1))
+        await store.burn_token(b"token", pem, ISSUED_UTC)
         await store.replace_certificate(certificate, keep=None)
     return key
 
 
 async def test_the_key_of_a_certificate_in_force_is_known(database, certified):
-    async with open_commands(database, HandClock(), {}) as room:
+    async with open_commands(database, StoppedClock(ISSUED_UTC), {}) as room:
         assert await room.commands.keys.public_key(1, GATEWAY) == certified
         assert await room.commands.keys.public_key(2, GATEWAY) is None
 
 
 @pytest.mark.usefixtures("certified")
 async def test_the_key_of_a_certificate_out_of_date_is_none(database):
-    clock = HandClock()
-    clock.now = ISSUED_UTC + timedelta(days=365)
+    clock = StoppedClock(ISSUED_UTC + timedelta(days=365))
     async with open_commands(database, clock, {}) as room:
         assert await room.commands.keys.public_key(1, GATEWAY) is None

@@ -1,5 +1,6 @@
 """The course of a command, whatever its gateway says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 
@@ -12,10 +13,12 @@ from quince.headend.commands.rules import (
     State,
     after_result,
     danger_of,
+    is_armed,
     parameters_of,
 )
 from quince.model.meter_key import MeterKey
 from quince.protocols.gateway.commands import (
+    ArmSupply,
     ChangeKey,
     Command,
     ConfirmSupply,
@@ -102,3 +105,11 @@ def test_parameters_are_plain_and_without_what_is_sealed():
     assert parameters_of(ChangeKey(key=MeterKey.MASTER, sealed=b"x")) == {"key": "master"}
     assert parameters_of(span)["start_utc"] == "2026-03-08T12:00:00+00:00"
     assert parameters_of(image)["sha256"] == "ab" * 32
+
+
+def test_a_gateway_that_armed_in_the_year_9999_breaks_nothing():
+    arm = replace(KEPT, command=replace(KEPT.command, operation=ArmSupply(on=False)))
+    late_utc = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    said = CommandResult(command_id=bytes(16), stage=Stage.DONE, at_utc=late_utc)
+    confirmation = replace(KEPT.command, operation=ConfirmSupply(armed_by=bytes(16)))
+    assert is_armed(after_result(arm, said), confirmation, NOW_UTC)

@@ -20,7 +20,7 @@ def test_a_key_is_never_written_over(tmp_path):
     path = tmp_path / "command.pem"
     new_signer("headend", path)
     before = path.read_bytes()
-    with pytest.raises(InvalidValueError, match="exists"):
+    with pytest.raises(InvalidValueError, match="one already"):
         new_signer("headend", path)
     assert path.read_bytes() == before
 

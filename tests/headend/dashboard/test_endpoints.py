@@ -1,10 +1,11 @@
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.headend import process, wiring
 from quince.headend.assets.rules import read_registration
@@ -19,17 +20,9 @@ from quince.protocols.gateway.messages import Content
 NOW_UTC = datetime(2026, 3, 9, 12, tzinfo=UTC)
 
 
-class StoppedClock:
-    def now_utc(self) -> datetime:
-        return NOW_UTC
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return (moment_utc - NOW_UTC) / timedelta(seconds=1)
-
-
 @pytest.fixture
 async def client(database: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with process.open_desk(database, StoppedClock()) as desk:
+    async with process.open_desk(database, StoppedClock(NOW_UTC)) as desk:
         transport = httpx.ASGITransport(create_app(desk))
         async with httpx.AsyncClient(transport=transport, base_url="http://desk") as client:
             yield client

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from tests.clocks import StoppedClock
 
 from quince.headend import wiring
 from quince.headend.enrolment.authority import Authority, create_authority, write_key
@@ -39,22 +40,9 @@ PLUGINS = (
 CONNACK, PUBLISH, PUBACK, SUBACK = 0x20, 0x30, 0x40, 0x90
 
 
-class SteppedClock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 5, 2, 6, tzinfo=UTC)
-
-    def now_utc(self) -> datetime:
-        return self.now
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return max(0.0, (moment_utc - self.now).total_seconds())
-
-
 @pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
+def clock() -> StoppedClock:
+    return StoppedClock(datetime(2026, 5, 2, 6, tzinfo=UTC))
 
 
 @dataclass
@@ -72,7 +60,7 @@ class Office:
 
 
 @pytest.fixture
-async def office(database: Path, tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Office]:
+async def office(database: Path, tmp_path: Path, clock: StoppedClock) -> AsyncIterator[Office]:
     authority = create_authority(tmp_path / "ca", "test authority", now_utc=clock.now)
     published: list[x509.CertificateRevocationList] = []
 

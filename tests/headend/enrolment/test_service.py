@@ -299,6 +299,59 @@ async def test_a_revoked_gateway_neither_renews_nor_enrols_with_what_it_has(
             await office.enrolment.enrol(spent, device.csr())
 
 
+async def revoked_in_between(office: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let somebody revoke the gateway when its next certificate is signed, and not yet kept."""
+    keep = type(office.store).replace_certificate
+
+    async def late(store: Any, new: Any, *, keep_: str | None) -> int:
+        await office.enrolment.revoke(OWNER)
+        return int(await keep(store, new, keep=keep_))
+
+    monkeypatch.setattr(
+        type(office.store), "replace_certificate", lambda *one, keep: late(*one, keep_=keep)
+    )
+
+
+async def test_a_renewal_under_way_does_not_outlive_a_revocation(
+    office: Any, clock: Any, new_device: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device, next_device = new_device(), new_device()
+    serial = serial_of(await enrol(office, device))
+    clock.now += timedelta(days=240)
+    await revoked_in_between(office, monkeypatch)
+    with pytest.raises(EnrolmentRefusedError, match="meanwhile"):
+        await office.enrolment.renew(serial, *device.renewal(next_device))
+    newest = await office.store.newest(OWNER)
+    assert newest is not None
+    assert not newest.lives(clock.now)
+
+
+async def test_an_enrolment_under_way_does_not_outlive_a_revocation(
+    office: Any, new_device: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = await office.enrolment.issue_token(OWNER, THREE_DAYS)
+    await revoked_in_between(office, monkeypatch)
+    with pytest.raises(EnrolmentRefusedError, match="meanwhile"):
+        await office.enrolment.enrol(token, new_device().csr())
+    assert await office.store.newest(OWNER) is None
+
+
+async def test_what_another_process_takes_back_while_a_list_is_written_is_on_the_next(
+    office: Any, new_device: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serial = serial_of(await enrol(office, new_device()))
+    read = office.store.revoked
+    lists: list[list[Any]] = [[]]
+
+    async def older_first(_store: Any, now_utc: Any) -> Any:
+        return lists.pop() if lists else await read(now_utc)
+
+    monkeypatch.setattr(type(office.store), "revoked", older_first)
+    await office.store.revoke(OWNER, office.authority.certificate.not_valid_before_utc)
+    await office.enrolment.publish_revocations()
+    assert office.revoked == {serial}
+
+
 async def test_a_key_that_was_taken_back_is_never_certified_again(
     office: Any, new_device: Callable[[], Any]
 ) -> None:

@@ -43,6 +43,17 @@ async def test_enrolment_and_firmware_are_there_where_they_are_set_up(
     assert await statuses(settings) == [401, 422, 404]
 
 
+async def test_a_list_that_a_crash_left_unwritten_is_written_at_the_start(
+    database: Path, tmp_path: Path
+) -> None:
+    create_authority(tmp_path, "test", now_utc=datetime(2026, 5, 2, tzinfo=UTC))
+    (tmp_path / "ca.crl").unlink()
+    await statuses(
+        Settings(database=database, device_ca=tmp_path, field_url="https://headend.example")
+    )
+    assert (tmp_path / "ca.crl").exists()
+
+
 async def test_an_authority_that_is_not_there_stops_the_start(
     database: Path, tmp_path: Path
 ) -> None:

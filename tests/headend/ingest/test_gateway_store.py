@@ -165,3 +165,9 @@ def test_what_is_remembered_is_bounded(ingest, reader, gateway, series, monkeypa
         ingest([gateway.send(Content(series=(one,)))])
     assert place(reader) == GATEWAY
     assert reader.gateway_of(tenant_id=1, meter_id="m-2") == GATEWAY
+
+
+def test_a_gateway_tells_no_operators_terminal_what_to_do(ingest, reader, gateway):
+    said = result(Stage.FAILED, code="a\x1b[2J", detail="b\n\x9b31mdone")
+    ingest([gateway.send(Content(results=(said,)), lane=Lane.RESULTS)])
+    assert [(one.code, one.detail) for one in results(reader)] == [("a[2J", "b31mdone")]

@@ -232,6 +232,20 @@ def test_one_poisonous_message_does_not_stop_the_others(
     assert view.rows("select refusal from stray_letter") == [("not_our_topic",)]
 
 
+def test_a_spoilt_day_of_one_meter_does_not_stop_the_others(
+    ingest: Ingest, view: View, gateway: Any, series: Make
+) -> None:
+    one = Content(series=(series("2026-03-08", 5),))
+    other = Content(series=(series("2026-03-08", 7, meter_id="M2"),))
+    ingest([gateway.send(one)])
+    view.connection.execute("update interval_block set v = x'00'")
+    assert acked(ingest([gateway.send(one), gateway.send(other)])) == [(Lane.LIVE, 3)]
+    assert view.values(channel_id=2) == [7]
+    assert view.rows("select refusal, length(body) > 0 from dead_letter") == [
+        ("content_refused", 1)
+    ]
+
+
 def test_a_state_that_cannot_be_written_is_set_aside(
     ingest: Ingest, view: View, gateway: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Databases of an earlier version."""
 
+import stat
 from contextlib import closing
 
 from quince.headend.identity.rules import Principal, Role, token_digest
@@ -21,3 +22,9 @@ async def test_columns_that_came_later_are_added_and_what_was_there_stays(tmp_pa
     prepare_database(path)
     async with open_identity(path) as identity:
         assert await identity.authenticate("quince_x") == Principal(tenant_id=1, role=Role.STAFF)
+
+
+def test_a_new_database_is_its_owners_alone(tmp_path):
+    prepare_database(tmp_path / "new.sqlite")
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {0o600}

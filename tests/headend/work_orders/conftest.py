@@ -1,13 +1,14 @@
 """Work orders, technicians' tokens and the routes they ask, on a database with real ingest."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
+from tests.clocks import StoppedClock
 
 from quince.headend import wiring
 from quince.headend.field.app import create_field_app
@@ -45,14 +46,6 @@ ANA = Ed25519PrivateKey.from_private_bytes(b"a" * 32)
 NOW_UTC = datetime(2026, 3, 9, 12, 7, tzinfo=UTC)
 
 
-class StoppedClock:
-    def now_utc(self) -> datetime:
-        return NOW_UTC
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return (moment_utc - NOW_UTC) / timedelta(seconds=1)
-
-
 @pytest.fixture
 def orders_file(tmp_path: Path) -> Path:
     path = tmp_path / "orders.toml"
@@ -74,7 +67,7 @@ async def token(database: Path) -> str:
 async def door(database: Path) -> AsyncIterator[FastAPI]:
     async with (
         wiring.open_identity(database) as identity,
-        wiring.open_work_orders(database, StoppedClock()) as work_orders,
+        wiring.open_work_orders(database, StoppedClock(NOW_UTC)) as work_orders,
     ):
         yield create_field_app([work_order_router(identity, work_orders)])
 

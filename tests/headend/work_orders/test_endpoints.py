@@ -62,6 +62,13 @@ async def test_an_order_comes_whole_and_is_not_to_be_cached(client: httpx.AsyncC
     assert answer.headers["Cache-Control"] == "no-store"
 
 
+async def test_what_is_done_gives_no_keys_away_any_more(client: httpx.AsyncClient) -> None:
+    await client.put("/v1/work-orders/WO-1/report", content=report())
+    answer = await client.get("/v1/work-orders/WO-1")
+    assert answer.json()["state"] == "done"
+    assert "12345678" not in answer.text
+
+
 async def test_an_order_nobody_wrote_is_not_there(client: httpx.AsyncClient) -> None:
     answer = await client.get("/v1/work-orders/WO-9")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_order")
@@ -153,7 +160,10 @@ async def test_nobody_and_customers_are_told_nothing(
         token = await identity.issue_token(customer)
     transport = httpx.ASGITransport(door)
     async with httpx.AsyncClient(transport=transport, base_url="http://door") as client:
-        assert (await client.get(path)).status_code == 401
+        refused = await client.get(path)
+        assert refused.status_code == 401
+        assert refused.json()["code"] == "not_authenticated"
+        assert refused.headers["www-authenticate"] == "Bearer"
         for word, status in (("wrong", 401), (token, 403)):
             answer = await client.get(path, headers={"Authorization": f"Bearer {word}"})
             assert answer.status_code == status

@@ -47,6 +47,7 @@ async def open_door(settings: Settings, clock: Clock) -> AsyncIterator[FastAPI]:
         routers: list[APIRouter] = [work_order_router(identity, work_orders)]
         if settings.device_ca is not None:
             enrolment = await stack.enter_async_context(open_enrolment(settings, clock))
+            await enrolment.publish_revocations()  # a crash may have come before it
             routers.append(enrolment_router(enrolment))
         if settings.firmware_folder is not None:
             routers.append(firmware_router(settings.firmware_folder))

@@ -19,7 +19,9 @@ QuinceError
 ├── TooManyAttemptsError   someone was refused too often of late
 ├── NoSuchImageError       no firmware image of that fingerprint
 ├── BrokerControlError     the broker did not do what it was told about who may do what
-└── UnknownTenantError     nobody registered that tenant
+├── UnknownTenantError     nobody registered that tenant
+├── NotAuthenticatedError  no token, or none that is known
+└── AccessDeniedError      not the caller's, or not there at all
 """
 
 from collections.abc import Sequence
@@ -150,3 +152,15 @@ class NoSuchImageError(QuinceError):
     """No firmware image of that fingerprint lies here."""
 
     code: ClassVar[str] = "no_such_image"
+
+
+class NotAuthenticatedError(QuinceError):
+    """No token, or none that we know."""
+
+    code: ClassVar[str] = "not_authenticated"
+
+
+class AccessDeniedError(QuinceError):
+    """Not the caller's, or not there at all: the answer is the same, so that it tells nothing."""
+
+    code: ClassVar[str] = "access_denied"

@@ -31,6 +31,9 @@ from quince.model.clock import Clock, parse_clock
 from quince.model.errors import InvalidValueError
 from quince.protocols.gateway.topics import cell_filters
 
+# A client that trickles its request shall not hold up an orderly end until somebody kills us.
+GRACE_S_MAX = 10
+
 
 @asynccontextmanager
 async def open_desk(path: Path, clock: Clock) -> AsyncIterator[Desk]:
@@ -188,4 +191,5 @@ def _web(app: FastAPI, host: str, port: int) -> uvicorn.Config:
         access_log=False,
         lifespan="off",
         ws="none",
+        timeout_graceful_shutdown=GRACE_S_MAX,
     )

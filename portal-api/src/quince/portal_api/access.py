@@ -6,9 +6,9 @@ import structlog
 from fastapi import Depends, Request
 
 from quince.billing.customers.service import Supply
+from quince.headend.errors import AccessDeniedError, NotAuthenticatedError
 from quince.headend.identity.rules import Principal, Role
 from quince.portal_api.door import Door
-from quince.portal_api.errors import AccessDeniedError, NotAuthenticatedError
 
 log = structlog.get_logger()
 

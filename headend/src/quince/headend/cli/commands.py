@@ -13,9 +13,10 @@ from quince.headend import process, wiring
 from quince.headend.cli.options import JsonOption, TenantOption
 from quince.headend.commands.documents import command_document, result_document, whole_document
 from quince.headend.commands.rules import KeptCommand, Person, State
-from quince.headend.commands.signing_key import new_signer, read_signer, write_secret
+from quince.headend.commands.signing_key import new_signer, read_signer
 from quince.headend.errors import UnknownCommandError, UnknownTenantError
 from quince.headend.ingest.service import LoggedResult
+from quince.headend.platform.secret_files import write_secret
 from quince.headend.settings import Settings, load_settings
 from quince.model.clock import parse_clock
 from quince.model.errors import InvalidValueError

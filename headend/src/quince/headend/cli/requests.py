@@ -25,7 +25,7 @@ from quince.headend.cli.commands import (
 from quince.headend.cli.options import JsonOption, TenantOption
 from quince.headend.commands.rules import KeptCommand, Person, State
 from quince.headend.commands.service import Commands, Wish
-from quince.headend.commands.signing_key import write_secret
+from quince.headend.platform.secret_files import write_secret
 from quince.headend.settings import load_settings
 from quince.model.errors import InvalidValueError, QuinceError
 from quince.model.meter_key import MeterKey
@@ -64,7 +64,11 @@ class _Way:
     by: ByOption
     reason: Annotated[str, typer.Option(help="Why; it is kept.")]
     gateway: Annotated[
-        str | None, typer.Option(help="CELL/NAME; that which brings the meter's values if absent.")
+        str | None,
+        typer.Option(
+            help="NAME in this head-end's cell, or CELL/NAME; that which brings the meter's"
+            " values if absent."
+        ),
     ] = None
     tenant: TenantOption = None
     wait: Annotated[bool, typer.Option("--wait", help="Show how it goes until it is over.")] = False
@@ -241,7 +245,9 @@ def _door_url(fingerprint: str) -> str:
 
 
 def _address(text: str) -> GatewayAddress:
-    cell, _, gateway = text.partition("/")
+    cell, slash, gateway = text.partition("/")
+    if not slash:
+        return GatewayAddress(cell=load_settings().cell, gateway=text)
     return GatewayAddress(cell=cell, gateway=gateway)
 
 

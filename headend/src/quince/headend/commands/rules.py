@@ -246,7 +246,7 @@ def is_armed(arm: KeptCommand | None, confirmation: Command, now_utc: datetime) 
         and arm.command.address == confirmation.address
         and arm.state is State.DONE
         and arm.ended_utc is not None
-        and now_utc < arm.ended_utc + ARM_LIFE
+        and now_utc - arm.ended_utc < ARM_LIFE  # its gateway's moment: any up to the year 9999
     )
 
 

@@ -1,6 +1,5 @@
 """The key gateways believe: an Ed25519 file that nobody but its owner reads."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +12,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from quince.headend.platform.secret_files import write_secret
 from quince.model.errors import InvalidValueError
 from quince.protocols.gateway.commands import Command
 from quince.protocols.gateway.signing import sign_command
 
-_OWNER_ONLY = 0o600
 _OTHERS = 0o077
 
 
@@ -57,15 +56,3 @@ def read_signer(name: str, path: Path) -> CommandSigner:
     if not isinstance(key, Ed25519PrivateKey):
         raise InvalidValueError("command_key", str(path), "not an Ed25519 key")
     return CommandSigner(name=name, key=key)
-
-
-def write_secret(path: Path, octets: bytes) -> None:
-    """Write a new file for its owner alone; InvalidValueError if it cannot be, or is there."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(octets)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise InvalidValueError("file", str(path), str(error)) from error

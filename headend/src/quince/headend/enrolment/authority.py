@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from quince.headend.platform.moments import to_ms
+from quince.headend.platform.secret_files import write_secret
 from quince.model.errors import InvalidValueError
 
 # Longer than a gateway hangs in its substation: another authority would mean another visit.
@@ -31,7 +32,7 @@ AUTHORITY_LIFE = timedelta(days=25 * 365)
 # A gateway whose clock is a little slow shall believe its new certificate at once.
 BACKDATED = timedelta(hours=1)
 NAME_CHARS_MAX = 64  # of a common name, RFC 5280, appendix A.1
-_PRIVATE, _PUBLIC = 0o600, 0o644
+_PUBLIC = 0o644
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,17 +170,12 @@ def open_authority(folder: Path) -> Authority:
 def write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
     """Write a private key nobody else may read; InvalidValueError if the file is there already."""
     octets = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
-    except FileExistsError as error:
-        raise InvalidValueError("key", str(path), "there is one already") from error
-    with os.fdopen(handle, "wb") as file:
-        file.write(octets)
+    write_secret(path, octets)
 
 
 def write_revocation_list(folder: Path, octets: bytes) -> None:
     """Put a new list in the old one's place, whole: a broker may read it at any moment."""
-    beside = folder / "ca.crl.new"
+    beside = folder / f"ca.crl.{os.getpid()}.new"  # the command line may write one as well
     with beside.open("wb") as file:
         file.write(octets)
         file.flush()

@@ -11,6 +11,7 @@ from quince.headend.enrolment.attempts import Attempts
 from quince.headend.enrolment.rules import CSR_CHARS_MAX
 from quince.headend.enrolment.service import Enrolment
 from quince.headend.identity.rules import TOKEN_CHARS_MAX
+from quince.headend.platform.http import read_body
 from quince.model.errors import CodecError, InvalidValueError
 from quince.protocols.gateway.enrolment import enrolled_document
 
@@ -55,26 +56,17 @@ def enrolment_router(enrolment: Enrolment) -> APIRouter:
     @router.post("/enrol")
     async def enrol(request: Request) -> dict[str, Any]:
         with attempts.attempt(_peer(request), _now_s()):
-            asked = _read(EnrolBody, await _body(request))
+            asked = _read(EnrolBody, await read_body(request, bytes_max=BODY_BYTES_MAX))
             return enrolled_document(await enrolment.enrol(asked.token, asked.csr))
 
     @router.post("/renew")
     async def renew(request: Request) -> dict[str, Any]:
         with attempts.attempt(_peer(request), _now_s()):
-            asked = _read(RenewBody, await _body(request))
+            asked = _read(RenewBody, await read_body(request, bytes_max=BODY_BYTES_MAX))
             enrolled = await enrolment.renew(asked.serial, asked.csr, asked.proof)
             return enrolled_document(enrolled)
 
     return router
-
-
-async def _body(request: Request) -> bytes:
-    octets = bytearray()
-    async for part in request.stream():
-        octets += part
-        if len(octets) > BODY_BYTES_MAX:
-            raise CodecError(f"more than {BODY_BYTES_MAX} octets")
-    return bytes(octets)
 
 
 def _read(kind: type[BodyT], octets: bytes) -> BodyT:

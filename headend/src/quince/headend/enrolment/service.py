@@ -200,11 +200,16 @@ class Enrolment:
         return count
 
     async def publish_revocations(self) -> None:
-        """Bring the list of what was taken back to the broker."""
+        """Bring the list of what was taken back to the broker.
+
+        Another process may do so too: what was taken back while a list was written gets a new one.
+        """
         async with self._publishing:
+            published = None
             now_utc = self._clock.now_utc()
-            revoked = await self._store.revoked(now_utc)
-            await self._publish_list(self._authority.revocation_list(revoked, now_utc=now_utc))
+            while (revoked := await self._store.revoked(now_utc)) != published:
+                await self._publish_list(self._authority.revocation_list(revoked, now_utc=now_utc))
+                published = revoked
 
     async def standings(self, tenant_id: int) -> Sequence[Standing]:
         """Return how the tenant's gateways stand."""

@@ -117,6 +117,7 @@ class SqlEnrolmentStore:
         }
         async with writing(self._engine) as connection:
             await _require_own_name(connection, new.owner)
+            await _require_standing(connection, new, keep=keep)
             retired = await _revoke(connection, new.owner, new.issued_utc, keep=keep)
             kept = await connection.execute(
                 insert(gateway_certificate).values(row).on_conflict_do_nothing()
@@ -228,6 +229,21 @@ async def _require_own_name(connection: AsyncConnection, owner: Owner) -> None:
         raise EnrolmentRefusedError(
             f"a gateway of another cell is {owner.address.gateway!r} at the broker already"
         )
+
+
+async def _require_standing(
+    connection: AsyncConnection, new: GatewayCertificate, *, keep: str | None
+) -> None:
+    """Refuse where a revocation came in between: it took the token, or the one that renews."""
+    if keep is None:
+        mine = _owned_by(enrolment_token, new.owner)
+        query = select(_token.digest).where(mine, _token.burned_by == new.public_key)
+    else:
+        query = select(_certificate.serial).where(
+            _certificate.serial == keep, _certificate.revoked_ms.is_(None)
+        )
+    if (await connection.execute(query)).first() is None:
+        raise EnrolmentRefusedError("what allowed it was taken back meanwhile")
 
 
 async def _revoke(

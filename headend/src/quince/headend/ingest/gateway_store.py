@@ -55,6 +55,11 @@ DETAIL_CHARS_MAX = 1_000  # a sentence; what a command brings is its body
 METERS_REMEMBERED_MAX = 1_000_000
 
 
+def _words(text: str) -> str:
+    """Return what a gateway says, such that it can tell an operator's terminal nothing."""
+    return "".join(filter(str.isprintable, text))[:DETAIL_CHARS_MAX]
+
+
 def create_gateway_tables(connection: sqlite3.Connection) -> None:
     """Create the tables that are not there yet."""
     connection.executescript(_SCHEMA)
@@ -90,9 +95,9 @@ class SqliteGatewayStore:
                     result.parts,
                     to_ms(result.at_utc),
                     to_ms(received_utc),
-                    result.code[:DETAIL_CHARS_MAX],
-                    result.detail[:DETAIL_CHARS_MAX],
-                    result.media[:DETAIL_CHARS_MAX],
+                    _words(result.code),
+                    _words(result.detail),
+                    _words(result.media),
                     result.body,
                 )
                 for result in results
@@ -114,7 +119,7 @@ class SqliteGatewayStore:
                     event.kind,
                     to_ms(event.at_utc),
                     to_ms(received_utc),
-                    event.detail[:DETAIL_CHARS_MAX],
+                    _words(event.detail),
                 )
                 for event in events
             ),

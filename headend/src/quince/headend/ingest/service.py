@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from quince.headend.errors import CorruptBlockError
 from quince.headend.ingest.rules import (
     ContactReport,
     Letter,
@@ -39,9 +40,11 @@ from quince.protocols.gateway.topics import GatewayAddress, Lane
 log = structlog.get_logger()
 
 # What a message's content can make the store raise. Not OperationalError: a full disk or a lock is
-# not the message's fault, and setting the message aside would lose it.
+# not the message's fault, and setting the message aside would lose it. A block that is spoilt is
+# not either, but it stays so, and would stop every gateway of the cell.
 _CONTENT_FAULTS = (
     ArithmeticError,
+    CorruptBlockError,
     InvalidValueError,
     LookupError,
     TypeError,

@@ -37,7 +37,11 @@ def writing(engine: AsyncEngine) -> AbstractAsyncContextManager[AsyncConnection]
 
 
 def create_tables(path: Path) -> None:
-    """Create the domain tables that are not there yet."""
+    """Create the domain tables that are not there yet; a new file is its owner's alone.
+
+    Work orders hold meters' keys.
+    """
+    path.touch(mode=0o600)
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         # Not create_all: it looks first and creates then, and two processes may start at once.

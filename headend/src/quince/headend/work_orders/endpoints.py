@@ -6,17 +6,20 @@ Staff tokens only. An order holds its meter's keys: these routes are for HTTPS.
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from quince.headend.errors import AccessDeniedError, NotAuthenticatedError
 from quince.headend.identity.rules import Principal, Role
 from quince.headend.identity.service import Identity
 from quince.headend.ingest.service import LoggedEvent
+from quince.headend.platform.http import read_body
 from quince.headend.work_orders.rules import Arrival, KeptOrder
 from quince.headend.work_orders.service import WorkOrders
-from quince.model.errors import CodecError, InvalidValueError
+from quince.model.errors import InvalidValueError
 from quince.model.quality import Quality
 from quince.protocols.visits.documents import DOCUMENT_BYTES_MAX, Document
+from quince.protocols.visits.orders import OrderState
 
 PAGE_MAX = 30  # orders in one answer, which is no longer than a document; ask again for the next
 
@@ -49,12 +52,17 @@ def work_order_router(identity: Identity, work_orders: WorkOrders) -> APIRouter:
     async def order(tenant_id: Tenant, order_id: str, response: Response) -> Document:
         kept = await work_orders.order(tenant_id=tenant_id, order_id=order_id)
         response.headers["Cache-Control"] = "no-store"
-        return {"order": kept.order.document(), "state": kept.state.value}
+        # What is done needs no keys any more: a token in strange hands shall not collect them.
+        is_done = kept.state is OrderState.DONE
+        document = kept.order.summary() if is_done else kept.order.document()
+        return {"order": document, "state": kept.state.value}
 
     @router.put("/work-orders/{order_id}/report")
     async def report(tenant_id: Tenant, order_id: str, request: Request) -> Document:
         kept = await work_orders.take_report(
-            tenant_id=tenant_id, order_id=order_id, octets=await _body(request)
+            tenant_id=tenant_id,
+            order_id=order_id,
+            octets=await read_body(request, bytes_max=DOCUMENT_BYTES_MAX),
         )
         return {"order_id": order_id, "sha256": kept.sha256, "state": kept.state.value}
 
@@ -77,20 +85,10 @@ def work_order_router(identity: Identity, work_orders: WorkOrders) -> APIRouter:
 
 def _require_staff(principal: Principal | None) -> Principal:
     if principal is None:
-        raise HTTPException(401, "a token is needed", headers={"WWW-Authenticate": "Bearer"})
+        raise NotAuthenticatedError("a token is needed")
     if principal.role is not Role.STAFF:
-        raise HTTPException(403, "for staff only")
+        raise AccessDeniedError("for staff only")
     return principal
-
-
-async def _body(request: Request) -> bytes:
-    """Return the request's body; CodecError as soon as it is too long."""
-    octets = bytearray()
-    async for part in request.stream():
-        octets += part
-        if len(octets) > DOCUMENT_BYTES_MAX:
-            raise CodecError(f"more than {DOCUMENT_BYTES_MAX} octets")
-    return bytes(octets)
 
 
 def _utc(moment: datetime) -> datetime:

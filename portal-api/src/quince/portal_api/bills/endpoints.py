@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Response
 
+from quince.headend.errors import AccessDeniedError
 from quince.portal_api.access import CallingCustomer, OwnSupplies, TheDoor, own_supply
 from quince.portal_api.bills.schemas import BillOut
-from quince.portal_api.errors import AccessDeniedError
 
 router = APIRouter(prefix="/api/bills", tags=["bills"])
 

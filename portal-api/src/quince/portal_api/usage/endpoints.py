@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from quince.headend.errors import AccessDeniedError
 from quince.portal_api.access import CallingCustomer, OwnSupplies, TheDoor
-from quince.portal_api.errors import AccessDeniedError
 from quince.portal_api.usage.rules import own_stretch
 from quince.portal_api.usage.schemas import Resolution, UsageOut
 
