@@ -31,7 +31,9 @@ class _Leaps(selectors.SelectSelector):
         if self._turns > _TURNS_MAX:
             raise SpinningError(f"no time passes after {self.now_s} s")
         if timeout > 0:
-            before_s, self.now_s = self.now_s, math.ceil((self.now_s + timeout) / _TICK_S) * _TICK_S
+            before_s, after_s = self.now_s, math.ceil((self.now_s + timeout) / _TICK_S) * _TICK_S
+            # A wait too short for a float to tell would else be waited for ever.
+            self.now_s = after_s if after_s > before_s else before_s + _TICK_S
             if int(before_s) != int(self.now_s):
                 self._turns = 0
         return []
