@@ -7,18 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 import structlog
+from tests.clocks import StoppedClock
 
 from quince.edge.cli import main as cli
 
 NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
-
-
-class StoppedClock:
-    def now_utc(self):
-        return NOW
-
-    def seconds_until(self, _moment_utc):
-        return 3600.0
 
 
 class Background:
@@ -53,7 +46,7 @@ def background():
 @pytest.fixture
 def stopped_clock(monkeypatch):
     """The computer's clock, for commands and meters alike."""
-    clock = StoppedClock()
+    clock = StoppedClock(NOW)
     for module in ("options", "meters", "telling", "link"):
         monkeypatch.setattr(f"quince.edge.cli.{module}.parse_clock", lambda _text: clock)
     return clock

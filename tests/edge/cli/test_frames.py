@@ -1,5 +1,7 @@
 """`quince-edge decode`: a capture and, where it is ciphered, the meter whose keys open it."""
 
+import json
+
 import pytest
 
 from quince.edge.cli import main as cli
@@ -101,3 +103,13 @@ def test_a_sealed_telegram_is_opened_with_the_ports_key(decode, capsys):
     frame = b"\xdb\x08" + title + b"\x82" + len(sealed).to_bytes(2, "big") + sealed
     assert decode(frame.hex(), "--meter", "M3") == 0
     assert "1-0:1.8.0(000001.000*kWh)" in capsys.readouterr().out
+
+
+def test_a_frame_is_nested_documents_for_programs(decode, capsys):
+    assert decode("c001c100030100010800ff0200", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["name"], document["inner"]) == ("get request", [])
+    assert {"label": "invoke id", "text": "1"} in document["fields"]
+    hdlc = "7ea0210002002303939a747e"
+    assert decode(hdlc, "--json") == 1
+    assert capsys.readouterr().out == ""

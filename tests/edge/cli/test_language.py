@@ -1,6 +1,7 @@
 """Nothing a person sees is in English alone."""
 
 import ast
+import tomllib
 from importlib.resources import files
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 import typer
 
 from quince.edge.cli.language import say, spanish, speak, take_language
-from quince.edge.cli.main import app
-from quince.edge.commissioning.key_check import Secret, Verdict
+from quince.edge.cli.link import _LOOKS
+from quince.edge.cli.main import app, main
+from quince.edge.cli.meters import QUANTITIES
+from quince.edge.cli.telling import _VERDICTS
+from quince.edge.commissioning.key_check import Secret
 from quince.edge.commissioning.ports import Use
-from quince.edge.commissioning.signal.check import Outcome
 from quince.edge.readers.dlms.vocabulary import EVENT_TEXTS
 from quince.model.errors import InvalidValueError
 from quince.model.quality import Quality
@@ -52,7 +55,9 @@ def test_every_help_text_has_spanish():
     "words",
     [
         set(EVENT_TEXTS.values()),
-        {str(one) for kind in (Secret, Verdict, Use, Outcome) for one in kind},
+        {str(one) for kind in (Secret, Use) for one in kind},
+        {word for word, _ in _LOOKS.values()} | set(_VERDICTS.values()),
+        set(QUANTITIES.values()),
         {str(flag.name).lower() for flag in Quality if flag},
     ],
 )
@@ -78,6 +83,26 @@ def test_the_language_may_stand_anywhere_on_the_line(place):
 def test_a_language_that_is_not_spoken_is_refused(line):
     with pytest.raises(InvalidValueError, match="en, es"):
         take_language(line, "en")
+
+
+def test_the_language_may_be_joined_to_its_option():
+    assert take_language(["read", "--lang=es", "M1"], "en") == ("es", ["read", "M1"])
+
+
+def test_no_text_has_two_spanish_ones():
+    files_ = sorted(Path(str(files("quince.edge.cli.spanish"))).glob("*.toml"))
+    texts = [text for file in files_ for text in tomllib.loads(file.read_text("utf-8"))]
+    assert [text for text in set(texts) if texts.count(text) > 1] == []
+
+
+def test_help_is_in_one_language(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["quince-edge", "read", "--help", "--lang", "es"])
+    with pytest.raises(SystemExit):
+        main()
+    printed = capsys.readouterr().out
+    assert "Opciones" in printed
+    assert "Muestra esta ayuda" in printed
+    assert "Options" not in printed
 
 
 def test_a_text_without_spanish_is_said_in_english():

@@ -1,6 +1,7 @@
 """`ports` and `scan`, against simulated meters: on terminals, behind ports, several on one bus."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from quince.edge.commissioning.ports import Port, Use
 from quince.firmware_sims.dlms.meter import DlmsMeter
 from quince.firmware_sims.dlms.serial_door import serve_serial
 from quince.firmware_sims.dlms.server import hdlc_session, serve_hdlc, serve_wrapper
@@ -217,6 +219,8 @@ def test_a_meter_that_lets_no_public_client_in_is_found_all_the_same(
         (("--tcp", "nowhere"), "--tcp"),
         (("--tcp", "127.0.0.1", "--ports", "0"), "--ports"),
         (("--tcp", "127.0.0.1", "--ports", ",".join(map(str, range(1, 18)))), "at most 16"),
+        (("--tcp", "127.0.0.1", "--ports", "4000-4016"), "at most 16"),
+        (("/dev/null", "--baud", "3"), "--baud"),
         (("/dev/null", "--modbus", "1-300"), "within 1-247"),
         (("/dev/null", "--hdlc", "x"), "--hdlc"),
     ],
@@ -224,6 +228,44 @@ def test_a_meter_that_lets_no_public_client_in_is_found_all_the_same(
 def test_what_cannot_be_searched_is_refused(quince, capsys, arguments, said):
     assert quince("scan", *arguments) == 2
     assert said in capsys.readouterr().err
+
+
+def test_only_what_was_named_is_looked_for(quince, background, dlms, modbus, capsys):
+    hdlc = background.serve(listening(serve_hdlc(dlms("M2"), "127.0.0.1", 0)))
+    tcp = background.serve(serve_tcp([modbus(1)], "127.0.0.1", 0))
+    assert scan_network(quince, [hdlc, tcp], "--modbus", "1") == 0
+    assert [one["kind"] for one in answer(capsys)] == ["modbus"]
+    assert scan_network(quince, [hdlc, tcp], "--hdlc", "16") == 0
+    assert [one["kind"] for one in answer(capsys)] == ["dlms"]
+
+
+def test_every_port_of_a_range_is_asked(quince, background, dlms, capsys):
+    port = background.serve(listening(serve_wrapper(dlms("M1"), "127.0.0.1", 0)))
+    assert scan_network(quince, [f"{port - 1}-{port}"]) == 0
+    assert answer(capsys)[0]["url"] == f"tcp://127.0.0.1:{port}"
+
+
+def test_what_was_found_can_be_copied_behind_another_command(
+    quince, background, modbus, monkeypatch, capsys
+):
+    monkeypatch.setenv("COLUMNS", "40")
+    path = background.serve(serve_rtu([modbus(2)], None, baud=9600))
+    assert quince("scan", str(path), "--modbus", "2", "--baud", "9600") == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    url = f"modbus+rtu:{path}?baud=9600&parity=N"
+    assert shlex.split(line)[:3] == [url, "-f", "device_id=2"]
+
+
+def test_a_port_that_breaks_keeps_no_other_from_being_searched(
+    quince, background, modbus, monkeypatch, capsys
+):
+    path = background.serve(serve_rtu([modbus(2)], None, baud=9600))
+    there = [Port(device="/dev/not-there", use=Use.FREE), Port(device=str(path), use=Use.FREE)]
+    monkeypatch.setattr("quince.edge.cli.line.list_serial_ports", lambda: there)
+    assert quince("scan", "--modbus", "2", "--baud", "9600", "--json") == 0
+    printed = capsys.readouterr()
+    assert "/dev/not-there" in printed.err
+    assert json.loads(printed.out)[0]["fields"]["device_id"] == 2
 
 
 # -- ports -------------------------------------------------------------------------------

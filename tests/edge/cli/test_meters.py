@@ -9,6 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from quince.edge.cli.exits import exit_code
+from quince.edge.errors import (
+    HeadendUnreachableError,
+    OutboxError,
+    PasswordRefusedError,
+    ReadTimeoutError,
+    UnsupportedError,
+)
 from quince.firmware_sims.dlms.meter import Build, DlmsMeter
 from quince.firmware_sims.dlms.server import serve_wrapper
 from quince.firmware_sims.load import Household, Supply
@@ -19,6 +27,7 @@ from quince.firmware_sims.optical.memory import Memory
 from quince.firmware_sims.optical.meter import OpticalMeter
 from quince.firmware_sims.optical.pushing import p1_meter, sml_meter
 from quince.firmware_sims.phases import Wiring
+from quince.model.errors import InvalidValueError
 from quince.protocols.dlms.security.credentials import NoSecurity, Password
 
 NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
@@ -49,6 +58,7 @@ def meter(stopped_clock):
         supply=Supply(),
         clock=stopped_clock,
         accepts=(Password(secret=b"12345678"), NoSecurity()),
+        build=Build(current_ratio=(200, 5)),
     )
 
 
@@ -121,9 +131,29 @@ def test_who_a_meter_is_its_clock_and_its_registers_are_printed(quince, capsys):
     assert quince("read", "M1") == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["serial", "M1"] in lines
-    assert ["clock", "2026-05-02T06:05:00+00:00"] in lines
-    register = ["1-0:1.8.0", str(HOUSEHOLD.register_wh(NOW)), "2026-05-02T06:05:00+00:00"]
+    assert ["clock", "2026-05-02", "06:05:00Z"] in lines
+    value = str(HOUSEHOLD.register_wh(NOW))
+    register = ["1-0:1.8.0", "Active", "import", value, "Wh", "2026-05-02", "06:05:00Z"]
     assert register in lines
+
+
+@pytest.mark.usefixtures("configured")
+def test_only_what_is_named_is_read(quince, capsys):
+    names = ("0-0:42.0.0", "1-0:1.8.0", "0-0:1.0.0", "1-0:32.7.0")
+    assert quince("read", "M1", *names, "--json") == 0
+    assert answer(capsys) == [
+        {"obis": "0-0:42.0.0", "value": "QNCM1", "unit": ""},
+        {"obis": "1-0:1.8.0", "value": str(HOUSEHOLD.register_wh(NOW)), "unit": "Wh"},
+        {"obis": "0-0:1.0.0", "value": "2026-05-02 06:05:00Z", "unit": ""},
+        {"obis": "1-0:32.7.0", "value": "121.0", "unit": "V"},
+    ]
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_name_that_is_none_is_told_from_one_the_meter_does_not_have(quince, capsys):
+    assert quince("read", "M1", "1.8.0") == 2
+    assert quince("read", "M1", "1-0:1.8.0", "1-0:99.8.0") == 1
+    assert "shows no 1-0:99.8.0" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("configured")
@@ -141,8 +171,12 @@ def test_who_a_meter_is_can_be_asked_alone(quince, capsys):
         "maker",
         "QNC",
         "model",
+        "—",
         "firmware",
         "QNC-1.0.0",
+        *("current", "transformers", "200/5"),
+        *("voltage", "transformers", "—"),
+        *("gateway", "multiplies", "by", "1"),
     ]
 
 
@@ -165,6 +199,33 @@ def test_the_objects_of_a_modbus_meter_are_its_profiles_points(
     assert quince("objects", url, "-f", "profile=eastron_sdm120", "--json") == 0
     by_name = {one["name"]: one for one in answer(capsys)}
     assert by_name["1-0:1.8.0"]["place"] == "input 72"
+
+
+@pytest.fixture
+def modbus_url(background, stopped_clock):
+    profile = load_profile(PROFILES / "schneider_iem3155.toml")
+    meter = ModbusMeter(HOUSEHOLD, Supply(), stopped_clock, profile=profile, device_id=1)
+    return f"modbus+tcp://127.0.0.1:{background.serve(serve_tcp([meter], '127.0.0.1', 0))}"
+
+
+def test_a_modbus_meter_has_no_clock_to_show(quince, modbus_url, capsys):
+    profile = ("-f", "profile=schneider_iem3155")
+    assert quince("read", modbus_url, *profile, "--json") == 0
+    assert answer(capsys)["clock"] is None
+    assert quince("clock", modbus_url, *profile) == 1
+    assert "no clock" in capsys.readouterr().err
+
+
+def test_what_the_gateway_multiplies_by_is_shown(quince, background, stopped_clock, capsys):
+    profile = load_profile(PROFILES / "chint_dtsu666.toml")
+    meter = ModbusMeter(HOUSEHOLD, Supply(), stopped_clock, profile=profile, device_id=1)
+    url = f"modbus+tcp://127.0.0.1:{background.serve(serve_tcp([meter], '127.0.0.1', 0))}"
+    fields = ("-f", "profile=chint_dtsu666", "-f", "transformer_ratio=40")
+    assert quince("identify", url, *fields, "--json") == 0
+    assert answer(capsys)["transformers"]["gateway_ratio"] == 40
+    assert quince("read", url, "1-0:1.8.0", *fields, "--json") == 0
+    (energy,) = answer(capsys)
+    assert (int(energy["value"]) % 40, energy["unit"]) == (0, "Wh")
 
 
 def test_the_objects_of_an_optical_meter_are_the_lines_of_its_read_out(
@@ -214,6 +275,8 @@ def test_a_profile_can_be_a_table_or_lines_for_a_spreadsheet(quince, capsys):
     [
         (("--from", "yesterday"), "a moment"),
         (("--from", "2026-05-02T07:00Z"), "before the last moment"),
+        (("--from", "0001-01-01", "--to", "0001-01-02"), "1990 to 2100"),
+        (("--from", "2024-05-02"), "at most 400 days"),
     ],
 )
 @pytest.mark.usefixtures("configured")
@@ -301,6 +364,13 @@ def test_watching_shows_each_phase(quince, wired, capsys):
     assert "Nothing looks wrong." in printed
 
 
+def test_a_file_gets_every_look(quince, wired, capsys):
+    assert quince("watch", wired(), "--count", "2", "--every", "0") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("L1  121.0") == 2
+    assert printed.endswith("Nothing looks wrong.\n")
+
+
 def test_watching_for_programs_is_a_line_for_each_look(quince, wired, capsys):
     assert quince("watch", wired(), "--count", "2", "--every", "0", "--json") == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -333,3 +403,30 @@ def test_what_is_wired_wrong_is_hinted_at(quince, wired, capsys, wiring, hint):
 def test_hints_are_told_in_words(quince, wired, capsys, wiring, words):
     assert quince("--lang", "es", "watch", wired(**wiring), "--count", "1") == 0
     assert words in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ReadTimeoutError("silence"), 3),
+        (PasswordRefusedError("no"), 4),
+        (HeadendUnreachableError("no network"), 5),
+        (OutboxError("no outbox"), 1),
+        (UnsupportedError("no profile"), 1),
+        (InvalidValueError("a", 1, "b"), 2),
+    ],
+)
+def test_how_a_command_ends_says_whose_turn_it_is(error, code):
+    assert exit_code(error) == code
+
+
+def test_what_to_do_is_said_behind_the_error(quince, capsys):
+    assert quince("--lang", "es", "identify", "tcp://127.0.0.1:1") == 3
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("transport_error: 127.0.0.1:1")
+    assert second.startswith("→ Revise si el cable")
+
+
+def test_a_field_that_is_missing_is_said_so_that_it_can_be_given(quince, capsys):
+    assert quince("read", "modbus+tcp://127.0.0.1:1") == 2
+    assert "-f profile=…" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from quince.firmware_sims.phases import Wiring
 from quince.protocols.dlms.security.credentials import Password
 
 PICTURE = Path(__file__).parents[3] / "docs" / "pictures" / "technician.svg"
-WIDTH = 92
+WIDTH = 84
 COMMANDS = (
     "quince-edge identify QN-1",
     "quince-edge clock QN-1",
@@ -50,7 +50,7 @@ def visited(background, stopped_clock, tmp_path):
         supply=Supply(),
         clock=stopped_clock,
         accepts=(Password(secret=b"12345678"),),
-        build=Build(wiring=Wiring(reversed_ct=frozenset({2}))),
+        build=Build(wiring=Wiring(reversed_ct=frozenset({2})), current_ratio=(200, 5)),
     )
     meter.open_cover()
     meter.close_cover()

@@ -153,7 +153,7 @@ def test_a_wrong_key_is_one_of_two_and_is_never_printed(
     url = serve(made(stopped_clock, ciphering(Gmac)))
     assert quince("keys", "verify", url, "--secrets", str(tmp_path / "secrets"), "--yes") == 4
     printed = capsys.readouterr()
-    assert printed.out.count("one_is_wrong") == 2
+    assert printed.out.count("one of these is wrong") == 2
     assert WRONG_KEY not in printed.out + printed.err
 
 
@@ -216,3 +216,35 @@ def test_a_refused_password_is_no_authentication(quince, optical, tmp_path, caps
 def test_a_meter_without_secrets_has_none_to_try(quince, serve, meter, capsys):
     assert quince("keys", "verify", serve(meter), "--yes") == 1
     assert "no secrets" in capsys.readouterr().err
+
+
+def test_a_question_leaves_stdout_to_the_answer(quince, serve, stopped_clock, monkeypatch, capsys):
+    url = serve(made(stopped_clock, NoSecurity()))
+    monkeypatch.setattr("sys.stdin", io.StringIO("s\n"))
+    assert quince("interval", url, "--set", "900", "--json") == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("{")
+    assert "[y/N]" in printed.err
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "n\n", "what\n"])
+def test_whoever_does_not_say_yes_has_changed_nothing(
+    quince, serve, stopped_clock, monkeypatch, capsys, typed
+):
+    url = serve(made(stopped_clock, NoSecurity()))
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    assert quince("interval", url, "--set", "900") == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_another_device_that_counted_further_makes_no_key_wrong(
+    quince, serve, stopped_clock, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "secrets").write_text(GMAC.format(encryption=RIGHT_KEY))
+    url = serve(made(stopped_clock, ciphering(Gmac)))
+    command = ("keys", "verify", url, "--secrets", str(tmp_path / "secrets"), "--yes", "--json")
+    assert quince(*command) == 0
+    monkeypatch.setenv("QUINCE_EDGE_STATE", str(tmp_path / "another"))
+    capsys.readouterr()
+    assert quince(*command) == 0
+    assert {one["verdict"] for one in answer(capsys)} == {"right", "not_tried"}

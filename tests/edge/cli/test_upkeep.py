@@ -77,7 +77,7 @@ def test_what_waits_is_shown_in_spanish_too(call):
 
 def test_an_outbox_that_is_not_there_is_said(call, tmp_path):
     code, _, said = call("outbox")
-    assert (code, "no such outbox" in said) == (2, True)
+    assert (code, "no such outbox" in said) == (1, True)
     assert not (tmp_path / "outbox.db").exists()
 
 
@@ -158,3 +158,9 @@ def test_ctrl_c_ends_the_meters(practice):
     _, process = practice
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 0
+
+
+def test_a_bundle_that_cannot_be_written_is_said_in_a_line(call, tmp_path):
+    code, answer, said = call("bundle", str(tmp_path / "not-there" / "b.zip"))
+    assert (code, answer, said.count("\n")) == (1, "", 1)
+    assert said.startswith("system: [Errno 2]")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ from quince.edge.commands.firmware import FirmwareDoor
 from quince.edge.commands.meter_work import Meters, MeterWork
 from quince.edge.commands.own_key import OwnKey
 from quince.edge.commands.service import Commands
-from quince.edge.config import GatewayConfig, load_config
+from quince.edge.config import GatewayConfig, HeadendConfig, load_config
 from quince.edge.errors import ReadTimeoutError
 from quince.edge.outbox.store import Outbox
 from quince.edge.readers.dlms import control as dlms_control
@@ -161,7 +160,8 @@ class Gateway:
         self.bundle = b"zip"
         self.stirred = asyncio.Event()
         self._head_end = head_end
-        door = FirmwareDoor(url, folder, trust=ssl.create_default_context)
+        headend = None if url is None else HeadendConfig(url=url)
+        door = FirmwareDoor(headend, folder)
         self.commands = Commands(
             address=ADDRESS,
             signers={"ops": head_end.key.public_key()},

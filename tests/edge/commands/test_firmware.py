@@ -1,13 +1,13 @@
 """Images come over a line that breaks, and are what was signed or nothing."""
 
 import hashlib
-import ssl
 
 import pytest
 
 from quince.edge.commands import firmware
 from quince.edge.commands.firmware import FirmwareDoor
 from quince.edge.commands.rules import RefusedError
+from quince.edge.config import HeadendConfig
 from quince.edge.errors import HeadendUnreachableError
 from quince.protocols.gateway.commands import TransferFirmware
 
@@ -23,7 +23,7 @@ def _no_pause(monkeypatch):
 @pytest.fixture
 def ours(door, tmp_path):
     door.files[PATH] = OCTETS
-    return FirmwareDoor(door.url, tmp_path, trust=ssl.create_default_context)
+    return FirmwareDoor(HeadendConfig(url=door.url), tmp_path)
 
 
 def image(url, octets=OCTETS):
@@ -75,7 +75,7 @@ async def test_an_image_from_elsewhere_is_not_fetched(ours, url):
 
 
 async def test_a_gateway_that_knows_no_door_fetches_nothing(tmp_path):
-    nowhere = FirmwareDoor(None, tmp_path, trust=ssl.create_default_context)
+    nowhere = FirmwareDoor(None, tmp_path)
     with pytest.raises(RefusedError):
         await nowhere.fetch(image("http://anywhere/new"))
 

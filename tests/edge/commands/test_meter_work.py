@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from quince.edge.commands import meter_work, service
-from quince.edge.errors import ReadTimeoutError, TransportError
+from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedError
 from quince.firmware_sims.dlms.image import seal_firmware
 from quince.model.meter_key import MeterKey
 from quince.protocols.dlms.cosem.disconnect import ControlState
@@ -96,6 +96,36 @@ async def test_a_supply_is_armed_and_then_disconnected(gateway, meter):
         "after": "disconnected",
     }
     assert meter.relay.state is ControlState.DISCONNECTED
+
+
+class MuteBehindSwitch:
+    """A meter that shows no state any more once it has switched."""
+
+    def __init__(self, sessions):
+        self._sessions = sessions
+
+    async def ask(self, meter_id, job, *, within_s):
+        async def muted(reader):
+            switch = reader.switch_supply
+
+            async def switched(*, on):
+                await switch(on=on)
+                raise UnsupportedError("it shows no state")
+
+            reader.switch_supply = switched
+            return await job(reader)
+
+        return await self._sessions.ask(meter_id, muted, within_s=within_s)
+
+
+async def test_what_goes_wrong_behind_a_switch_does_not_tell_that_nothing_was_done(
+    start, sessions, meter
+):
+    gateway = start(MuteBehindSwitch(sessions))
+    armed = await gateway.do(ArmSupply(on=False))
+    command = await gateway.do(ConfirmSupply(armed_by=armed.command_id))
+    assert meter.relay.state is ControlState.DISCONNECTED
+    assert gateway.stages(command) == [Stage.ACCEPTED, Stage.FAILED]
 
 
 async def test_a_confirmation_of_another_arming_switches_nothing(gateway, meter):

@@ -1,7 +1,7 @@
 """Commands are taken once, kept before they are done, and answered whatever happens."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +19,7 @@ from quince.protocols.gateway.commands import (
     Diagnose,
     ReadClock,
     ReadNow,
+    ReadProfile,
     SetClock,
 )
 from quince.protocols.gateway.errors import SignatureError
@@ -27,6 +28,7 @@ from quince.protocols.gateway.signing import sign_command
 from quince.protocols.gateway.topics import GatewayAddress, Lane
 
 ID_1 = (1).to_bytes(16)
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
 # -- who is believed ---------------------------------------------------------------------------
@@ -105,6 +107,38 @@ async def test_a_command_that_is_over_is_forgotten_a_day_behind_its_last_moment(
     second = await gateway.do(ReadClock())
     assert gateway.outbox.commands.state_of(first.command_id) is None
     assert gateway.last(second).stage is Stage.DONE
+
+
+async def test_a_command_that_was_turned_away_is_not_done_when_it_comes_again(
+    gateway, head_end, monkeypatch, sessions
+):
+    monkeypatch.setattr(command_table, "COMMANDS_MAX", 0)
+    command = head_end.command(ReadClock())
+    gateway.commands.take(head_end.sign(command))
+    monkeypatch.setattr(command_table, "COMMANDS_MAX", 9)
+    await gateway.do(ReadClock())
+    gateway.commands.take(head_end.sign(command))
+    assert gateway.stages(command) == [Stage.REFUSED]
+    assert sessions.asked == 1
+
+
+def test_more_than_can_be_turned_away_are_not_answered(gateway, head_end, monkeypatch):
+    monkeypatch.setattr(command_table, "COMMANDS_MAX", 0)
+    monkeypatch.setattr(command_table, "TURNED_AWAY_MAX", 2)
+    for _ in range(2):
+        gateway.commands.take(head_end.sign(head_end.command(ReadClock())))
+    with pytest.raises(BusyError):
+        gateway.commands.take(head_end.sign(head_end.command(ReadClock())))
+    assert gateway.outbox.count == 2
+
+
+def test_what_ran_out_days_ago_takes_nobodys_place(gateway, head_end, clock):
+    archive = [head_end.sign(head_end.command(ReadClock(), life_s=60)) for _ in range(3)]
+    clock.at_utc += timedelta(days=1, minutes=2)
+    for message in archive:
+        with pytest.raises(RemoteProtocolError, match="long ago"):
+            gateway.commands.take(message)
+    assert gateway.outbox.count == 0
 
 
 async def test_what_waits_when_the_gateway_stops_is_done_by_its_next_life(gateway, start, head_end):
@@ -201,6 +235,40 @@ async def test_a_meter_is_told_one_thing_at_a_time_and_some_meters_together(
     await gateway.settle(commands[-1])
     assert slow.most_at_once == 2
     assert sorted(slow.order) == sorted(asked)
+
+
+class EndlessProfiles(SlowSessions):
+    """Profiles that are read for ever."""
+
+    async def reread(self, *_):
+        await asyncio.Event().wait()
+
+
+async def test_what_takes_hours_leaves_a_place_for_what_somebody_waits_for(start, head_end):
+    gateway = start(EndlessProfiles())
+    span = ReadProfile(start_utc=NOON, end_utc=NOON + timedelta(hours=1))
+    for number in range(service.AT_ONCE_MAX):
+        long = head_end.command(span, meter_id=f"L{number}")
+        gateway.commands.take(head_end.sign(long))
+    short = head_end.command(ReadNow())
+    gateway.commands.take(head_end.sign(short))
+    await gateway.settle(short)
+    assert gateway.last(short).code == "read_timeout"
+
+
+async def test_what_waits_behind_what_takes_hours_does_not_overtake_it(
+    start, head_end, monkeypatch
+):
+    monkeypatch.setattr(service, "LONG_AT_ONCE_MAX", 0)
+    slow = SlowSessions()
+    gateway = start(slow)
+    span = ReadProfile(start_utc=NOON, end_utc=NOON + timedelta(hours=1))
+    asked = [(span, "M1"), (ReadNow(), "M1"), (ReadNow(), "M2")]
+    commands = [head_end.command(one, meter_id=meter_id) for one, meter_id in asked]
+    for command in commands:
+        gateway.commands.take(head_end.sign(command))
+    await gateway.settle(commands[-1])
+    assert slow.order == ["M2"]
 
 
 async def test_a_command_that_waited_too_long_is_not_begun(start, head_end, clock):

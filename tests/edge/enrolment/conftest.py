@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from tests.clocks import StoppedClock
 
 from quince.headend import wiring
 from quince.headend.assets.rules import read_registration
@@ -36,19 +37,6 @@ cell = "north"
 """
 
 
-class SteppedClock:
-    """Stands where it is set."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251 - TLS goes by the real one
-
-    def now_utc(self) -> datetime:
-        return self.now
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return max(0.0, (moment_utc - self.now).total_seconds())
-
-
 @dataclass
 class HeadEnd:
     """A door that is open, and what stands behind it."""
@@ -56,7 +44,7 @@ class HeadEnd:
     url: str
     ca_file: Path
     enrolment: Enrolment
-    clock: SteppedClock
+    clock: StoppedClock
 
     async def token(self, gateway: str = "gw-1") -> str:
         address = GatewayAddress(cell="north", gateway=gateway)
@@ -69,12 +57,13 @@ class HeadEnd:
 
 
 @pytest.fixture
-def clock() -> SteppedClock:
-    return SteppedClock()
+def clock() -> StoppedClock:
+    # TLS goes by the real one.
+    return StoppedClock(datetime.now(UTC).replace(microsecond=0))  # noqa: TID251 - likewise
 
 
 @pytest.fixture
-async def headend(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[HeadEnd]:
+async def headend(tmp_path: Path, clock: StoppedClock) -> AsyncIterator[HeadEnd]:
     database, ca = tmp_path / "headend.sqlite", tmp_path / "ca"
     await wiring.register(database, read_registration(REGISTRATION))
     authority = create_authority(ca, "test authority", now_utc=clock.now)

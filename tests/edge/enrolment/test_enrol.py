@@ -1,5 +1,6 @@
 """A folder becomes a gateway, through the head-end's real door."""
 
+import asyncio
 import ssl
 import stat
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 from cryptography.x509 import load_pem_x509_certificate
 
 from quince.edge.config import load_config
-from quince.edge.enrolment import door, service
+from quince.edge.enrolment import service
+from quince.edge.enrolment.door import knock
 from quince.edge.enrolment.service import enrol
 from quince.edge.errors import (
     HeadendRefusedError,
@@ -39,7 +41,8 @@ async def test_a_device_becomes_a_gateway_with_all_it_needs(headend: Any, folder
         "gateway.toml",
         "headend-ca.crt",
     ]
-    assert stat.S_IMODE((folder / "gateway.key").stat().st_mode) == 0o600
+    for secret in ("gateway.key", "gateway.toml"):  # meters' keys are added to the latter
+        assert stat.S_IMODE((folder / secret).stat().st_mode) == 0o600
     context = ssl.create_default_context(cafile=folder / "ca.crt")
     context.load_cert_chain(folder / "gateway.crt", folder / "gateway.key")
 
@@ -131,7 +134,7 @@ async def test_nobody_there_is_worth_trying_again(folder: Path) -> None:
         await enrol("https://127.0.0.1:1", "quince_x", ca_file=None, folder=folder)
 
 
-@pytest.mark.parametrize("url", ["http://headend.example", "headend.example", "ftp://x"])
+@pytest.mark.parametrize("url", ["http://headend.example", "headend.example", "ftp://x", "//["])
 async def test_a_token_does_not_travel_in_the_clear(folder: Path, url: str) -> None:
     with pytest.raises(InvalidValueError, match="https"):
         await enrol(url, "quince_x", ca_file=None, folder=folder)
@@ -151,6 +154,7 @@ async def test_a_file_of_authorities_that_is_none_is_named(folder: Path, tmp_pat
         (200, b"", HeadendRefusedError),
         (200, b"{}", HeadendRefusedError),
         (200, b"[" * 100_000, HeadendRefusedError),
+        (200, b" " * 1_000_000, HeadendRefusedError),
         (200, b'{"cell": "north", "gateway": "gw-1", "certificate": 1}', HeadendRefusedError),
         (422, b'{"detail": "csr"}', HeadendRefusedError),
         (404, b"<html>", HeadendRefusedError),
@@ -159,11 +163,19 @@ async def test_a_file_of_authorities_that_is_none_is_named(folder: Path, tmp_pat
         (503, b"[]", HeadendUnreachableError),
     ],
 )
-def test_every_answer_says_whether_to_ask_again(
+async def test_every_answer_says_whether_to_ask_again(
     status: int, octets: bytes, error: type[Exception]
 ) -> None:
-    with pytest.raises(error):
-        door._given(status, octets)
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        writer.write(b"HTTP/1.1 %d x\r\nContent-Length: %d\r\n\r\n" % (status, len(octets)))
+        writer.write(octets)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(error):
+            await knock(url, "/v1/gateways/enrol", {"token": "quince_x"}, ca_file=None)
 
 
 def _power_cut(*_: object, **__: object) -> None:

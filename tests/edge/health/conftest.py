@@ -4,6 +4,7 @@ import random
 from datetime import UTC, datetime
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.config import load_config
 from quince.edge.outbox.store import Outbox, Round
@@ -44,17 +45,9 @@ password = 'pass"word\\2'
 """
 
 
-class StoppedClock:
-    def now_utc(self):
-        return NOON
-
-    def seconds_until(self, moment_utc):
-        return (moment_utc - NOON).total_seconds()
-
-
 @pytest.fixture
 def clock():
-    return StoppedClock()
+    return StoppedClock(NOON)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from quince.edge.health.checks import Verdict, examine, unreadable, worst
 from quince.edge.health.facts import BrokerFact, CertificateFact, DeviceFact, Facts, FileFact
-from quince.edge.health.outbox_view import LaneView, OutboxView
+from quince.edge.outbox.view import LaneView, OutboxView
 from quince.protocols.gateway.topics import Lane
 
 NOON = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)

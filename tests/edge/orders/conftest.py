@@ -21,7 +21,7 @@ from quince.edge.cli import main as cli
 from quince.edge.cli.language import speak
 from quince.edge.config import DlmsMeterConfig, GatewayConfig, load_config
 from quince.edge.orders.configuration import ordered_meter
-from quince.edge.orders.secret_files import keep_token, technician_key
+from quince.edge.orders.technician import keep_token, technician_key
 from quince.edge.outbox.store import Outbox, Round
 from quince.edge.pushes.listener import PushListener
 from quince.edge.readers.dlms.counters import CounterStore
@@ -224,6 +224,7 @@ class Place:
             outbox=self._outbox,
             stir=self._deliver,
             clock=self.clock,
+            boot="this one",
         )
 
         def serve(changed: GatewayConfig) -> None:

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from quince.edge.errors import HeadendUnreachableError, OrderBookError, TokenRefusedError
 from quince.edge.orders import book as book_module
 from quince.edge.orders.book import OrderBook
-from quince.edge.orders.secret_files import keep_token, kept_token, technician_key
 from quince.edge.orders.sync import Pushed, pull, push
+from quince.edge.orders.technician import keep_token, kept_token, technician_key
 from quince.model.errors import InvalidValueError
 from quince.protocols.visits.orders import OrderKind, WorkOrder
 

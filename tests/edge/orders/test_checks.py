@@ -32,7 +32,7 @@ ORDER = WorkOrder(
     zone="America/El_Salvador",
     gateway="gw-1",
     serial="SN-1",
-    meter={"id": "M1"},
+    meter={"id": "M1", "security": {"kind": "lls"}},
     last_register_wh=100,
 )
 NONE = Untold(reason="no such thing", is_fault=False)
@@ -84,6 +84,7 @@ def test_a_good_installation_passes_every_check() -> None:
 
 CASES: list[tuple[str, dict[str, Any], Verdict]] = [
     ("serial", {"identity": Identity(serial="SN-2")}, Verdict.FAIL),
+    ("serial", {"identity": Identity(serial="")}, Verdict.WARN),  # most Modbus meters
     ("serial", {"identity": BROKEN}, Verdict.FAIL),
     ("firmware", {"identity": Identity(serial="SN-1")}, Verdict.WARN),
     ("firmware", {"identity": NONE}, Verdict.SKIP),
@@ -91,6 +92,7 @@ CASES: list[tuple[str, dict[str, Any], Verdict]] = [
     ("clock", {"drift": drift(-5.1)}, Verdict.WARN),
     ("clock", {"drift": drift(60)}, Verdict.WARN),
     ("clock", {"drift": drift(60.1)}, Verdict.FAIL),
+    ("clock", {"drift": NONE}, Verdict.SKIP),
     ("clock", {"drift": BROKEN}, Verdict.FAIL),
     ("period", {"period_s": 3600}, Verdict.FAIL),
     ("period", {"period_s": NONE}, Verdict.SKIP),
@@ -216,3 +218,17 @@ def _constants(module: Any) -> set[str]:
         for argument in node.args[1:2]
         if isinstance(argument, ast.Constant)
     }
+
+
+@pytest.mark.parametrize(
+    ("secret", "verdict"),
+    [
+        ({}, Verdict.SKIP),
+        ({"security": {"kind": "none"}}, Verdict.SKIP),
+        ({"security": {"kind": "hls-gmac"}}, Verdict.PASS),
+        ({"password": "1"}, Verdict.PASS),
+        ({"key": "00" * 16}, Verdict.PASS),
+    ],
+)
+def test_keys_that_there_are_none_of_open_nothing(secret: dict[str, Any], verdict: Verdict) -> None:
+    assert check("keys", GOOD, replace(ORDER, meter={"id": "M1", **secret})).verdict is verdict

@@ -1,6 +1,8 @@
 """A technician's trip by its commands, against a meter, a gateway and a head-end that are there."""
 
+import io
 import json
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -116,16 +118,16 @@ def test_a_swap_reads_the_old_meter_and_puts_the_new_one_in_its_place(
 
 
 def test_a_dead_meters_last_reading_is_typed_and_the_technician_led_on(
-    pulled: Run, said: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    pulled: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    monkeypatch.setattr("typer.prompt", lambda text, **_: asked.append(text))
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
     words = ("swap", "--order", "WO-2", "--final", "4711", "--offline", "--no-paper", "--json")
     assert pulled(*words) == 5
-    document = said()
+    printed = capsys.readouterr()
+    document = json.loads(printed.out)
     assert document["old_reading"]["registers"][0]["value"] == 4711
     assert verdicts(document)["old"] == "warn"
-    assert asked == ["Enter to go on"]
+    assert "Enter to go on" in printed.err
 
 
 def test_a_swap_that_broke_off_goes_on_with_the_reading_that_was_kept(
@@ -198,19 +200,18 @@ def test_orders_of_another_kind_or_another_gateway_are_refused(
 
 
 def test_a_clock_that_is_off_is_set_if_the_technician_says_so(
-    pulled: Run, place: Any, said: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    pulled: Run,
+    place: Any,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[str] = []
-
-    def agree(text: str, **_: object) -> bool:
-        asked.append(text)
-        return True
-
-    monkeypatch.setattr("typer.confirm", agree)
+    monkeypatch.setattr("sys.stdin", io.StringIO("sí\n"))
     place.put_clock_forward(600)
-    assert pulled("commission", "--order", "WO-3", "--offline", "--no-paper", "--json") == 5
-    (clock,) = (one for one in said()["checks"] if one["check"] == "clock")
-    assert asked[0].startswith("The clock is +")
+    words = ("commission", "--order", "WO-3", "--offline", "--no-paper", "--json")
+    assert pulled(*words, "--lang", "es") == 5
+    printed = capsys.readouterr()
+    (clock,) = (one for one in json.loads(printed.out)["checks"] if one["check"] == "clock")
+    assert re.search(r"El reloj tiene un desvío de \+.* \[s/N\]", printed.err)
     assert clock["says"] == "Its clock was {was} off, was set, and is {drift} off."
     assert float(clock["values"]["was"].split()[0]) > 500
 
@@ -306,7 +307,7 @@ def test_the_key_is_made_once_and_its_public_half_shown(
 def test_a_token_is_asked_for_and_kept_for_its_owner_alone(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("typer.prompt", lambda *_, **__: "quince_abc")
+    monkeypatch.setattr("sys.stdin", io.StringIO("quince_abc\n"))
     assert run("orders", "token", "--folder", str(tmp_path)) == 0
     file = tmp_path / "technician.token"
     assert (file.read_text(), file.stat().st_mode & 0o777) == ("quince_abc", 0o600)

@@ -71,6 +71,7 @@ async def test_a_list_without_an_end_is_cut() -> None:
         says(),
         says(orders=7),
         says(orders=[], next="WO-1"),
+        says(orders=[7], next="WO-1"),
         says(orders=[{}], next=None),
         lambda _: httpx.Response(200, content=b"<html>"),
         lambda _: httpx.Response(200, content=b" " * (DOCUMENT_BYTES_MAX + 1)),

@@ -1,5 +1,6 @@
 """What a session tells when half of it fails; and the waiting, in virtual time."""
 
+import asyncio
 import hashlib
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,13 +12,11 @@ import pytest
 from quince.edge.errors import (
     HeadendRefusedError,
     HeadendUnreachableError,
-    OutboxError,
     ReadTimeoutError,
 )
 from quince.edge.orders.arrival import prove_arrival
 from quince.edge.orders.evidence import Evidence
 from quince.edge.orders.facts import Facts, Untold, correct_clock, gather_facts
-from quince.edge.orders.gateway_side import waiting_events, waiting_messages
 from quince.edge.orders.verdicts import Verdict
 from quince.edge.readers.reader import Identity, WithoutProfile
 from quince.model.errors import CodecError, InvalidValueError
@@ -148,20 +147,6 @@ async def test_a_head_end_that_cannot_be_asked_proves_nothing(error: Exception) 
     assert (check.verdict, arrival) == (Verdict.WARN, None)
 
 
-# -- beside the gateway ------------------------------------------------------------------
-
-
-def test_where_no_gateway_runs_nothing_waits(tmp_path: Path) -> None:
-    assert waiting_messages(tmp_path / "none.db") is None
-    assert waiting_events(tmp_path / "none.db", "M1") == []
-
-
-def test_a_file_that_is_no_outbox_is_told(tmp_path: Path) -> None:
-    (tmp_path / "outbox.db").write_bytes(b"")
-    with pytest.raises(OutboxError):
-        waiting_messages(tmp_path / "outbox.db")
-
-
 # -- evidence ----------------------------------------------------------------------------
 
 
@@ -197,3 +182,21 @@ def test_evidence_that_cannot_be_is_refused(evidence: Any) -> None:
 def test_a_photograph_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match="photo"):
         Evidence(photos=[tmp_path / "none.jpg"]).document()
+
+
+async def test_who_waits_no_longer_still_has_a_check_for_the_report() -> None:
+    bar: list[tuple[int, int]] = []
+
+    def enough(so_far_s: int, most_s: int) -> None:
+        bar.append((so_far_s, most_s))
+        waiting.cancel()  # as Ctrl-C does
+
+    async def wait() -> Any:
+        return await prove_arrival(
+            Headend(None), "M1", clock=RunningClock(), wait_s=60, waited=enough
+        )
+
+    waiting = asyncio.ensure_future(wait())
+    check, arrival = await waiting
+    assert (check.verdict, arrival, len(bar)) == (Verdict.WARN, None, 1)
+    assert check.says.startswith("Waiting for its arrival at the head-end was broken off")

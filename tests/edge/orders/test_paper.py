@@ -87,3 +87,11 @@ def test_without_the_typesetter_it_is_said_what_to_install(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "typst", None)
     with pytest.raises(UnsupportedError, match=r"quince-edge\[report\]"):
         make_paper(signed(), say=say, language="en")
+
+
+def test_a_long_address_is_not_cut() -> None:
+    short, long = (
+        make_paper(signed(address=address), say=say, language="en", as_="pdf")
+        for address in ("a", "portón gris " * 16)
+    )
+    assert len(long) > len(short)

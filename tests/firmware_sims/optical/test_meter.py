@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import ReadTimeoutError
 from quince.edge.transports import Transport, open_transport
@@ -17,16 +18,6 @@ from quince.protocols.optical.iec62056_21.messages import Command, DataBlock
 NOW = datetime(2026, 5, 1, 18, 7, tzinfo=UTC)
 NOTHING = "P.01(02505010015;02505020000)"  # a year ago
 IDENTIFICATION = b"/QUi5SIM-OPTICAL\r\n"
-
-
-class StoppedClock:
-    """It is always `NOW`."""
-
-    def now_utc(self) -> datetime:
-        return NOW
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return max(0.0, (moment_utc - NOW).total_seconds())
 
 
 class BrokenClock(StoppedClock):
@@ -43,7 +34,7 @@ def memory(supply: Supply) -> Memory:
 
 
 def meter(supply: Supply) -> OpticalMeter:
-    return OpticalMeter(memory(supply), StoppedClock(), password="secret")
+    return OpticalMeter(memory(supply), StoppedClock(NOW), password="secret")
 
 
 @pytest.fixture
@@ -130,7 +121,7 @@ async def test_what_the_meter_does_not_know_is_an_error(
 
 
 async def test_what_breaks_the_meter_is_not_hidden() -> None:
-    broken = OpticalMeter(memory(Supply()), BrokenClock(), password="")
+    broken = OpticalMeter(memory(Supply()), BrokenClock(NOW), password="")
     with pytest.raises(ZeroDivisionError):
         await request_once(broken)
 

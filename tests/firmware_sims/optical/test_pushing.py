@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import ReadTimeoutError
 from quince.edge.transports import open_transport
@@ -27,16 +28,6 @@ from quince.protocols.optical.telegram import Telegram
 
 NOW = datetime(2026, 5, 2, 12, 0, tzinfo=UTC)
 HOUSEHOLD = Household(seed=7)
-
-
-class StoppedClock:
-    """It is always `NOW`."""
-
-    def now_utc(self) -> datetime:
-        return NOW
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return max(0.0, (moment_utc - NOW).total_seconds())
 
 
 def memory(*outages: tuple[datetime, datetime], serial: str = "QN-1004") -> Memory:
@@ -68,14 +59,14 @@ def test_an_sml_file_names_its_meter(serial: str, name: str) -> None:
 
 
 def test_a_sealed_telegram_has_a_counter_of_its_own_each_time() -> None:
-    meter = p1_meter(memory(), StoppedClock(), key=TelegramKey(encryption=bytes(16)))
+    meter = p1_meter(memory(), StoppedClock(NOW), key=TelegramKey(encryption=bytes(16)))
     counters = [meter.render(memory(), NOW)[14:18] for _ in range(3)]
     assert len(set(counters)) == 3
 
 
 async def test_without_mains_the_meter_pushes_nothing() -> None:
     dark = memory((NOW - timedelta(minutes=1), NOW + timedelta(minutes=1)))
-    async with sml_meter(dark, StoppedClock(), period_s=0.01).serve() as path:
+    async with sml_meter(dark, StoppedClock(NOW), period_s=0.01).serve() as path:
         line = await open_transport(f"serial:{path}")
         with pytest.raises(ReadTimeoutError):
             await line.read(0.2)
@@ -88,7 +79,7 @@ async def test_a_meter_that_nobody_listens_to_pushes_on() -> None:
 
     loud = PushingMeter(
         memory=memory(),
-        clock=StoppedClock(),
+        clock=StoppedClock(NOW),
         render=much,
         baud=4_000_000,
         seven_bits=False,

@@ -17,6 +17,7 @@ from quince.headend import door
 from quince.headend.cli import main as cli
 from quince.headend.commands.signing_key import new_signer
 from quince.headend.door import open_enrolment
+from quince.headend.errors import UnknownGatewayError
 from quince.headend.settings import load_settings
 from quince.model.clock import SystemClock
 from quince.model.errors import InvalidValueError
@@ -182,3 +183,8 @@ def test_gateways_are_told_whose_commands_to_obey(
     monkeypatch.setenv("QUINCE_HEADEND_COMMAND_KEY", str(tmp_path / "command.key"))
     enrolled = enrol(ready("token", "gw-1").output, new_device())
     assert enrolled.signers == {"headend": signer.public_key_hex}
+
+
+def test_a_misspelt_gateway_is_not_taken_for_revoked(ready: Callable[..., Result]) -> None:
+    with pytest.raises(UnknownGatewayError, match="gw-11"):
+        ready("revoke", "gw-11")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
@@ -31,7 +32,7 @@ def test_orders_are_imported_listed_and_shown_without_keys(
 ) -> None:
     report = "2 work orders; 0 are done already\n"
     assert say("order", "import", str(orders_file)) == report
-    assert say("order", "list").splitlines()[0].split() == ["WO-1", "commission", "open", "m-7"]
+    assert say("order", "list").splitlines()[0].split()[:4] == ["WO-1", "commission", "open", "m-7"]
     assert json.loads(say("order", "list", "--json").splitlines()[1])["order_id"] == "WO-2"
     shown = say("order", "show", "WO-1")
     assert json.loads(shown)["reports"] == []
@@ -59,3 +60,32 @@ def test_an_order_that_is_done_is_not_opened_by_its_file(
     asyncio.run(file_report())
     assert say("order", "import", str(orders_file)).startswith("1 work orders; 1 are done")
     assert json.loads(say("order", "show", "WO-1"))["state"] == "done"
+
+
+def test_a_place_without_an_address_is_shown_by_its_premise(
+    say: Callable[..., str], orders_file: Path
+) -> None:
+    say("order", "import", str(orders_file))
+    assert [line.rsplit("  ", 1)[1].strip() for line in say("order", "list").splitlines()] == [
+        "Calle 7",
+        "12 Elm Street",
+    ]
+
+
+def test_a_file_that_is_no_text_is_refused_in_a_line(
+    database: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("QUINCE_HEADEND_DATABASE", str(database))
+    (tmp_path / "orders.toml").write_bytes(b"password = \xff")
+    monkeypatch.setattr(
+        "sys.argv", ["quince-headend", "order", "import", f"{tmp_path}/orders.toml"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    structlog.reset_defaults()
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out, said.err.count("\n")) == (2, "", 1)
+    assert "password" not in said.err

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.readers.dlms import dialogue as dlms_dialogue
 from quince.edge.readers.dlms.counters import CounterStore
@@ -31,14 +32,6 @@ PASSWORD = Password(secret=b"12345678")
 KEYS = Keys(encryption=bytes(range(16)), authentication=bytes(range(16, 32)))
 
 
-class StoppedClock:
-    def now_utc(self):
-        return NOW
-
-    def seconds_until(self, _moment_utc):
-        return 3600.0
-
-
 def gmac(title):
     return Gmac(system_title=title, keys=KEYS, counters=MemoryCounters())
 
@@ -48,7 +41,7 @@ def meter(accepts, seed=1):
         device_id=f"M{seed}",
         household=Household(seed=seed),
         supply=Supply(),
-        clock=StoppedClock(),
+        clock=StoppedClock(NOW),
         accepts=(accepts,),
     )
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import TransportError
 from quince.edge.readers.dlms.changed_keys import MASTERS_MAX, HeldKeys
@@ -24,14 +25,6 @@ from quince.protocols.dlms.security.suite import Keys
 
 KEYS = Keys(encryption=b"e" * 16, authentication=b"a" * 16, master=b"m" * 16)
 NEW, NEWER = b"n" * 16, b"N" * 16
-
-
-class StoppedClock:
-    def now_utc(self):
-        return datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
-
-    def seconds_until(self, moment_utc):
-        return max(0.0, (moment_utc - self.now_utc()).total_seconds())
 
 
 class MuteMeter(DlmsMeter):
@@ -55,7 +48,7 @@ async def meter():
         device_id="M1",
         household=Household(seed=1),
         supply=Supply(),
-        clock=StoppedClock(),
+        clock=StoppedClock(datetime(2026, 5, 2, 6, 5, tzinfo=UTC)),
         accepts=(own,),
     )
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import UnsupportedError
 from quince.edge.readers.dlms.inspection import _thousandths
@@ -24,14 +25,6 @@ NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-class StoppedClock:
-    def now_utc(self):
-        return NOW
-
-    def seconds_until(self, _moment_utc):
-        return 3600.0
-
-
 @pytest.fixture
 def meter():
     outages = [(NOW - 3 * HOUR, NOW - 2 * HOUR)]
@@ -39,7 +32,7 @@ def meter():
         device_id="M1",
         household=Household(seed=1),
         supply=Supply(outages),
-        clock=StoppedClock(),
+        clock=StoppedClock(NOW),
         accepts=(Password(secret=b"1"), NoSecurity()),
         build=Build(wiring=Wiring(reversed_ct=frozenset({2}))),
     )

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import ReadTimeoutError, TransportError
 from quince.edge.readers.dlms import dialogue as dlms_dialogue
@@ -30,20 +31,12 @@ LLS = Password(secret=b"12345678")
 OUR_TITLE, THEIR_TITLE = b"QNG\0\0\0\0\1", b"QNM\0\0\0\0\1"
 
 
-class StoppedClock:
-    def now_utc(self):
-        return NOW
-
-    def seconds_until(self, moment_utc):
-        return max(0.0, (moment_utc - NOW).total_seconds())
-
-
 def meter(seed=1, accepts=LLS):
     return DlmsMeter(
         device_id=f"M{seed}",
         household=Household(seed=seed),
         supply=Supply(),
-        clock=StoppedClock(),
+        clock=StoppedClock(NOW),
         accepts=(accepts,),
     )
 

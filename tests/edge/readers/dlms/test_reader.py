@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from structlog.testing import capture_logs
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import ReadTimeoutError, TransportError, UnsupportedError
 from quince.edge.readers.dlms import dialogue as dlms_dialogue
@@ -48,14 +49,6 @@ LLS = Password(secret=b"12345678")
 BY_PASSWORD = InClear(LLS)
 
 
-class StoppedClock:
-    def now_utc(self):
-        return NOW
-
-    def seconds_until(self, moment_utc):
-        return max(0.0, (moment_utc - NOW).total_seconds())
-
-
 KEYS = Keys(encryption=bytes(range(16)), authentication=bytes(range(16, 32)))
 OUR_TITLE = b"QNG\0\0\0\0\1"
 
@@ -69,7 +62,7 @@ def meter(*outages, accepts=LLS, kind=DlmsMeter, **build):
         device_id="M1",
         household=HOUSEHOLD,
         supply=Supply(outages),
-        clock=StoppedClock(),
+        clock=StoppedClock(NOW),
         accepts=(accepts,),
         build=Build(**build),
     )

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from pydantic import TypeAdapter, ValidationError
+from tests.clocks import StoppedClock
 
 from quince.edge.readers.dlms.counters import CounterStore
 from quince.edge.readers.dlms.line import DlmsLine, open_dlms
@@ -34,14 +35,6 @@ OURS, THEIRS = "514e470000000001", "514e4d0000000001"
 FORMS = ["service-specific", "general-glo", "dedicated", "general-dedicated"]
 FORMS += ["general-ciphering", "wrapped-key"]
 CURVE_FORMS = [*FORMS, "ephemeral-key", "static-keys"]
-
-
-class StoppedClock:
-    def now_utc(self):
-        return NOW
-
-    def seconds_until(self, moment_utc):
-        return max(0.0, (moment_utc - NOW).total_seconds())
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +83,8 @@ async def reading(tmp_path, ours, theirs):
         device_id="M1",
         household=HOUSEHOLD,
         supply=Supply(()),
-        clock=StoppedClock(),
-        accepts=(believed(TypeAdapter(SecurityConfig).validate_python(theirs), StoppedClock()),),
+        clock=StoppedClock(NOW),
+        accepts=(believed(TypeAdapter(SecurityConfig).validate_python(theirs), StoppedClock(NOW)),),
     )
     config = TypeAdapter(DlmsSecurity).validate_python(ours)
     async with await serve_wrapper(meter, "127.0.0.1", 0) as server:

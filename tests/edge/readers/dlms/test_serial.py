@@ -4,6 +4,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import ReadTimeoutError
 from quince.edge.readers.dlms import dialogue as dlms_dialogue
@@ -21,19 +22,11 @@ HOUSEHOLD = Household(seed=1)
 PASSWORD = Password(secret=b"12345678")
 
 
-class StoppedClock:
-    def now_utc(self):
-        return NOW
-
-    def seconds_until(self, _moment_utc):
-        return 3600.0
-
-
 METER = DlmsMeter(
     device_id="M1",
     household=HOUSEHOLD,
     supply=Supply(),
-    clock=StoppedClock(),
+    clock=StoppedClock(NOW),
     accepts=(PASSWORD,),
 )
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import ReadTimeoutError, UnsupportedError
 from quince.edge.profiles.catalogue import load_profile, profile_names
@@ -25,16 +26,6 @@ NOW = datetime(2026, 5, 1, 18, 7, tzinfo=UTC)
 HOUSEHOLD = Household(seed=7)
 PROFILE = load_profile("schneider_iem3155")
 POWER = Obis(1, 0, 16, 7, 0)
-
-
-class StoppedClock:
-    """It is always `NOW`."""
-
-    def now_utc(self) -> datetime:
-        return NOW
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return max(0.0, (moment_utc - NOW).total_seconds())
 
 
 class Registers:
@@ -78,11 +69,13 @@ class Map(Registers):
 
 def reader(port: Registers, profile: ModbusProfile = PROFILE, ratio: int = 1) -> ModbusReader:
     installation = Installation(profile=profile, transformer_ratio=ratio)
-    return ModbusReader(port, meter_id="m-1", installation=installation, clock=StoppedClock())
+    return ModbusReader(port, meter_id="m-1", installation=installation, clock=StoppedClock(NOW))
 
 
 def meter(profile: ModbusProfile = PROFILE, supply: Supply | None = None) -> ModbusMeter:
-    return ModbusMeter(HOUSEHOLD, supply or Supply(), StoppedClock(), profile=profile, device_id=7)
+    return ModbusMeter(
+        HOUSEHOLD, supply or Supply(), StoppedClock(NOW), profile=profile, device_id=7
+    )
 
 
 async def ask(
@@ -91,7 +84,7 @@ async def ask(
     line = ModbusLine(url=f"modbus+tcp://127.0.0.1:{port}", device_id=device_id)
     installation = Installation(profile=profile)
     async with open_modbus(
-        line, meter_id="m-1", installation=installation, clock=StoppedClock()
+        line, meter_id="m-1", installation=installation, clock=StoppedClock(NOW)
     ) as session:
         return await session.registers(), await session.momentaries(), await session.identify()
 
@@ -206,15 +199,16 @@ async def test_a_meter_that_lacks_all_registers_is_refused() -> None:
         await reader(Registers(1, missing=range(0x10000))).registers()
 
 
-async def test_there_is_no_profile_and_the_time_is_the_gateways() -> None:
+async def test_there_is_no_profile_and_no_clock() -> None:
     session = reader(Registers(0))
-    assert await session.clock() == NOW
+    with pytest.raises(UnsupportedError, match="no clock"):
+        await session.clock()
     with pytest.raises(UnsupportedError, match="m-1"):
         await session.intervals(NOW, NOW)
 
 
 async def test_a_modbus_meter_is_told_nothing() -> None:
-    with pytest.raises(UnsupportedError, match="a switch to turn off"):
+    with pytest.raises(UnsupportedError, match="no switch to turn off"):
         await reader(Registers(0)).switch_supply(on=False)
 
 

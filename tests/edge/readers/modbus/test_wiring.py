@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.agent import MeterPlan
 from quince.edge.cli.main import main
@@ -36,23 +37,13 @@ profile = "carlo_gavazzi_em24_e1"
 """
 
 
-class StoppedClock:
-    """It is always `NOW`."""
-
-    def now_utc(self) -> datetime:
-        return NOW
-
-    def seconds_until(self, _moment_utc: datetime) -> float:
-        return 3600.0
-
-
 @pytest.fixture
 def meter_port() -> Iterator[int]:
     """A meter that answers from a thread of its own, as the command has the main one."""
     meter = ModbusMeter(
         Household(seed=7),
         Supply(),
-        StoppedClock(),
+        StoppedClock(NOW),
         profile=load_profile("carlo_gavazzi_em24_e1"),
         device_id=1,
     )
@@ -83,8 +74,8 @@ def test_a_modbus_meters_registers_and_what_flows_now_are_printed(
     assert ended.value.code == 0
     lines = capsys.readouterr().out.splitlines()
     said = [line.split() for line in lines]
-    assert ["1-0:32.7.0", "120.000", "V"] in said
-    assert "1-0:1.8.0" in [words[0] for words in said]
+    assert ["1-0:32.7.0", "Voltage", "L1", "120.000", "V"] in said
+    assert "1-0:1.8.0" in [words[0] for words in said if words]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +100,7 @@ def test_a_mistake_stops_the_gateway_before_it_starts(
 def plan(folder: Path) -> MeterPlan:
     (meter,) = load_config(folder / "gateway.toml").meters
     with CounterStore(folder / "counters.db") as counters:
-        return Workshop(StoppedClock(), counters, random.Random(1), accept=print).plan(meter)
+        return Workshop(StoppedClock(NOW), counters, random.Random(1), accept=print).plan(meter)
 
 
 def test_a_meter_behind_transformers_is_sampled(tmp_path: Path) -> None:

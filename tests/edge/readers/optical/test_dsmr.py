@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import ReadTimeoutError, UnsupportedError
 from quince.edge.readers.optical.dsmr import DsmrReader, open_dsmr
@@ -26,16 +27,6 @@ NOW = datetime(2026, 5, 2, 12, 0, tzinfo=UTC)
 HOUSEHOLD = Household(seed=7, utc_offset_min=60)
 MEMORY = Memory(household=HOUSEHOLD, supply=Supply(), serial="QN-1004", utc_offset_min=60)
 KEY = TelegramKey(encryption=bytes(range(16)))
-
-
-class StoppedClock:
-    """It is always `NOW`."""
-
-    def now_utc(self) -> datetime:
-        return NOW
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return max(0.0, (moment_utc - NOW).total_seconds())
 
 
 class Recording:
@@ -65,7 +56,7 @@ class Recording:
 
 def reader(octets: bytes, key: TelegramKey | None = None) -> DsmrReader:
     return DsmrReader(
-        Recording(octets), meter_id="m-1", key=key, utc_offset_min=60, clock=StoppedClock()
+        Recording(octets), meter_id="m-1", key=key, utc_offset_min=60, clock=StoppedClock(NOW)
     )
 
 
@@ -83,7 +74,7 @@ async def read_once(
             baud=baud,
             key=key,
             utc_offset_min=60,
-            clock=StoppedClock(),
+            clock=StoppedClock(NOW),
         ) as opened,
     ):
         readings = await opened.registers()
@@ -101,25 +92,25 @@ async def read_once(
     ids=["good", "damaged", "truncated"],
 )
 async def test_the_tariffs_and_their_sum_are_read_from_a_pseudo_terminal(faults: Faults) -> None:
-    meter = p1_meter(MEMORY, StoppedClock(), period_s=0.05)
+    meter = p1_meter(MEMORY, StoppedClock(NOW), period_s=0.05)
     registers = await read_once(meter, 115_200, faults=faults)
     assert registers["1-0:1.8.0"] == HOUSEHOLD.register_wh(NOW)
     assert registers["1-0:1.8.1"] == HOUSEHOLD.peak_wh(NOW)
 
 
 async def test_a_sealed_telegram_is_opened_with_its_key() -> None:
-    meter = p1_meter(MEMORY, StoppedClock(), key=KEY, period_s=0.05)
+    meter = p1_meter(MEMORY, StoppedClock(NOW), key=KEY, period_s=0.05)
     registers = await read_once(meter, 115_200, key=KEY)
     assert registers["1-0:1.8.0"] == HOUSEHOLD.register_wh(NOW)
 
 
 async def test_a_mode_d_meter_is_listened_to_at_2400_baud_in_seven_bits() -> None:
-    meter = mode_d_meter(MEMORY, StoppedClock(), period_s=0.05)
+    meter = mode_d_meter(MEMORY, StoppedClock(NOW), period_s=0.05)
     assert await read_once(meter, 2400) == {"1-0:1.8.0": HOUSEHOLD.register_wh(NOW)}
 
 
 async def test_another_key_opens_nothing() -> None:
-    meter = p1_meter(MEMORY, StoppedClock(), key=KEY)
+    meter = p1_meter(MEMORY, StoppedClock(NOW), key=KEY)
     octets = meter.render(MEMORY, NOW)
     with pytest.raises(CodecError, match="tag"):
         await reader(octets, TelegramKey(encryption=bytes(16))).registers()
@@ -138,9 +129,13 @@ async def test_a_name_is_fit_for_a_terminal() -> None:
     assert await reader(telegram).identify() == Identity(serial="", maker="QNC", model="5SIM")
 
 
-async def test_a_meter_without_a_clock_has_the_gateways(public_data: Path) -> None:
+async def test_a_meter_without_a_clock_has_its_registers_stamped_by_the_gateway(
+    public_data: Path,
+) -> None:
     recorded = (public_data / "protocols" / "dsmr" / "telegram_v3.txt").read_bytes()
-    assert await reader(recorded).clock() == NOW
+    with pytest.raises(UnsupportedError, match="no clock"):
+        await reader(recorded).clock()
+    assert {one.at_utc for one in await reader(recorded).registers()} == {NOW}
 
 
 async def test_a_mode_d_meter_shows_date_and_time_apart() -> None:

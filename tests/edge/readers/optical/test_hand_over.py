@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import ReadTimeoutError, UnsupportedError
 from quince.edge.readers.dlms.line import DlmsLine, open_dlms
@@ -35,16 +36,6 @@ HOUSEHOLD = Household(seed=7)
 PASSWORD = Password(secret=b"12345678")
 METER = Identification(maker="QUi", baud_character="5", name="\\2SIM")
 CONSENT = OptionSelect(baud_character="5", mode=Mode.HDLC)
-
-
-class StoppedClock:
-    """It is always `NOW`."""
-
-    def now_utc(self) -> datetime:
-        return NOW
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return max(0.0, (moment_utc - NOW).total_seconds())
 
 
 class Script:
@@ -76,7 +67,7 @@ class Script:
 
 
 def meter() -> OpticalMeter:
-    supply, clock = Supply(), StoppedClock()
+    supply, clock = Supply(), StoppedClock(NOW)
     memory = Memory(household=HOUSEHOLD, supply=supply, serial="12345678", utc_offset_min=-360)
     dlms = DlmsMeter(
         device_id="QN-1", household=HOUSEHOLD, supply=supply, clock=clock, accepts=(PASSWORD,)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import ReadTimeoutError, UnsupportedError
 from quince.edge.readers.optical import session as optical_session
@@ -36,16 +37,6 @@ NOW = datetime(2026, 5, 2, 12, 7, 3, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 4, 30, 6, tzinfo=UTC)  # in El Salvador
 HOUSEHOLD = Household(seed=7)
 EL_SALVADOR_MIN = -360
-
-
-class StoppedClock:
-    """It is always `NOW`."""
-
-    def now_utc(self) -> datetime:
-        return NOW
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return max(0.0, (moment_utc - NOW).total_seconds())
 
 
 class Script:
@@ -84,7 +75,7 @@ def memory(supply: Supply | None = None) -> Memory:
 
 
 def meter(supply: Supply | None = None, protocol: Protocol = Protocol.C) -> OpticalMeter:
-    return OpticalMeter(memory(supply), StoppedClock(), password="secret", protocol=protocol)
+    return OpticalMeter(memory(supply), StoppedClock(NOW), password="secret", protocol=protocol)
 
 
 QUICK = Identification(maker="QUi", baud_character="5", name="")
@@ -98,7 +89,7 @@ def block(text: str) -> DataBlock:
 
 def scripted(script: Script) -> OpticalReader:
     session = Session(script, "", "secret")
-    return OpticalReader(session, meter_id="m-1", utc_offset_min=0, clock=StoppedClock())
+    return OpticalReader(session, meter_id="m-1", utc_offset_min=0, clock=StoppedClock(NOW))
 
 
 @asynccontextmanager
@@ -114,7 +105,7 @@ async def opened(
         dialect=dialect or Dialect(),
     )
     async with open_optical(
-        line, meter_id="m-1", utc_offset_min=EL_SALVADOR_MIN, clock=StoppedClock()
+        line, meter_id="m-1", utc_offset_min=EL_SALVADOR_MIN, clock=StoppedClock(NOW)
     ) as reader:
         yield reader
 
@@ -168,7 +159,7 @@ async def test_registers_and_clock_are_the_meters_own() -> None:
 
 async def test_a_wrong_password_is_refused() -> None:
     async with meter().serve() as path, opened(path, "guess") as reader:
-        with pytest.raises(RemoteProtocolError, match="Refused"):
+        with pytest.raises(RemoteProtocolError, match="does not take the password"):
             await reader.clock()
 
 
@@ -441,7 +432,7 @@ async def test_a_meter_that_tells_nothing_of_itself_has_empty_names() -> None:
 async def test_without_a_password_none_is_given() -> None:
     script = Script(QUICK, CHALLENGE, block("P.01(ERROR)"))
     line = Session(script, "", None)
-    reader = OpticalReader(line, meter_id="m-1", utc_offset_min=0, clock=StoppedClock())
+    reader = OpticalReader(line, meter_id="m-1", utc_offset_min=0, clock=StoppedClock(NOW))
     await reader.intervals(MIDNIGHT, MIDNIGHT + STEP)
     assert [said[1:3] for said in script.heard if said[0] == 1] == [b"R5"]
 
@@ -455,7 +446,7 @@ async def test_a_meter_is_spoken_to_in_its_dialect() -> None:
 
 async def test_a_clock_that_went_wrong_is_set() -> None:
     slow = OpticalMeter(
-        memory(), StoppedClock(), password="secret", drift=timedelta(days=-1, seconds=7)
+        memory(), StoppedClock(NOW), password="secret", drift=timedelta(days=-1, seconds=7)
     )
     async with slow.serve() as path, opened(path) as reader:
         await reader.set_clock(NOW)

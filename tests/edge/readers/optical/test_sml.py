@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.errors import ReadTimeoutError, UnsupportedError
 from quince.edge.readers.optical import sml
@@ -25,16 +26,6 @@ NOW = datetime(2026, 5, 2, 12, 0, tzinfo=UTC)
 HOUSEHOLD = Household(seed=7)
 EXPORT = Obis(1, 0, 2, 8, 0)
 MEMORY = Memory(household=HOUSEHOLD, supply=Supply(), serial="QN-1004", utc_offset_min=60)
-
-
-class StoppedClock:
-    """It is always `NOW`."""
-
-    def now_utc(self) -> datetime:
-        return NOW
-
-    def seconds_until(self, moment_utc: datetime) -> float:
-        return max(0.0, (moment_utc - NOW).total_seconds())
 
 
 class Recording:
@@ -63,15 +54,15 @@ class Recording:
 
 
 def heard(octets: bytes) -> SmlReader:
-    return SmlReader(Recording(octets), meter_id="m-1", clock=StoppedClock())
+    return SmlReader(Recording(octets), meter_id="m-1", clock=StoppedClock(NOW))
 
 
 def opened(path: Path) -> AbstractAsyncContextManager[SmlReader]:
-    return open_sml(f"serial:{path}", meter_id="m-1", clock=StoppedClock())
+    return open_sml(f"serial:{path}", meter_id="m-1", clock=StoppedClock(NOW))
 
 
 def meter() -> PushingMeter:
-    return sml_meter(MEMORY, StoppedClock(), period_s=0.05)
+    return sml_meter(MEMORY, StoppedClock(NOW), period_s=0.05)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +133,9 @@ async def test_a_file_without_a_list_is_passed_over() -> None:
     assert reading.obis == ACTIVE_IMPORT_REGISTER
 
 
-async def test_it_has_the_gateways_time_and_no_profile() -> None:
-    assert await heard(b"").clock() == NOW
+async def test_it_has_no_clock_and_no_profile() -> None:
+    with pytest.raises(UnsupportedError, match="no clock"):
+        await heard(b"").clock()
     with pytest.raises(UnsupportedError, match="no profile"):
         await heard(b"").intervals(NOW, NOW + STEP)
     with pytest.raises(UnsupportedError, match="clock"):

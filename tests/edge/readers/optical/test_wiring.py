@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.clocks import StoppedClock
 
 from quince.edge.agent import MeterPlan
 from quince.edge.config import OpticalMeterConfig, load_config
@@ -50,21 +51,11 @@ security = { kind = "lls", password = "00000000" }
 """
 
 
-class StoppedClock:
-    """It is always `NOW`."""
-
-    def now_utc(self) -> datetime:
-        return NOW
-
-    def seconds_until(self, _moment_utc: datetime) -> float:
-        return 3600.0
-
-
 def plan(folder: Path, scheme: str, meter: str) -> MeterPlan:
     config = folder / "gateway.toml"
     config.write_text(GATEWAY.format(scheme=scheme, line=folder / "line", meter=meter))
     with CounterStore(folder / "counters.db") as counters:
-        return Workshop(StoppedClock(), counters, random.Random(1), accept=print).plan(
+        return Workshop(StoppedClock(NOW), counters, random.Random(1), accept=print).plan(
             load_config(config).meters[0]
         )
 
@@ -73,7 +64,7 @@ def plan(folder: Path, scheme: str, meter: str) -> MeterPlan:
 async def playing(folder: Path, meter: str) -> AsyncIterator[None]:
     scenario, line = folder / "meters.toml", folder / "line"
     scenario.write_text(SCENARIO.format(line=line, meter=meter))
-    task = asyncio.create_task(play(load_scenario(scenario), StoppedClock()))
+    task = asyncio.create_task(play(load_scenario(scenario), StoppedClock(NOW)))
     async with asyncio.timeout(5):
         while not await asyncio.to_thread(line.exists):  # noqa: ASYNC110 - a file has no event
             await asyncio.sleep(0.01)

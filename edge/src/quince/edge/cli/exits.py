@@ -3,14 +3,12 @@
 from enum import IntEnum
 
 from quince.edge.errors import (
-    HeadendRefusedError,
     HeadendUnreachableError,
     PasswordRefusedError,
     TokenRefusedError,
     TransportError,
-    UnsupportedError,
 )
-from quince.model.errors import CodecError, QuinceError, RemoteProtocolError
+from quince.model.errors import InvalidValueError, QuinceError
 from quince.protocols.dlms.errors import AssociationRefusedError, ProtectionError
 
 
@@ -36,7 +34,7 @@ def exit_code(error: QuinceError) -> Exit:
             return Exit.NOT_AUTHENTICATED
         case TokenRefusedError():
             return Exit.NOT_AUTHENTICATED
-        case RemoteProtocolError() | CodecError() | UnsupportedError() | HeadendRefusedError():
-            return Exit.CHECK_FAILED
-        case _:
+        case InvalidValueError():
             return Exit.USAGE
+        case _:
+            return Exit.CHECK_FAILED

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import get_args
 
+from typer import Context
 from typer.core import TyperArgument, TyperCommand, TyperGroup, TyperOption
 
 from quince.edge.settings import Language
@@ -37,7 +38,8 @@ def spoken() -> Language:
 
 def take_language(arguments: Sequence[str], default: Language) -> tuple[Language, list[str]]:
     """Return what `--lang` says, wherever it stands, and the other arguments."""
-    rest = list(arguments)
+    # `--lang=es` is two words written as one.
+    rest = [word for one in arguments for word in _apart(one)]
     if "--lang" not in rest:
         return default, rest
     place = rest.index("--lang")
@@ -48,14 +50,23 @@ def take_language(arguments: Sequence[str], default: Language) -> tuple[Language
     raise InvalidValueError("--lang", chosen, f"one of {', '.join(LANGUAGES)}")
 
 
+def _apart(word: str) -> list[str]:
+    name, sign, value = word.partition("=")
+    return [name, value] if sign and name == "--lang" else [word]
+
+
 def translate_help(command: object) -> None:
     """Put every help text of a command, and of those under it, into the language chosen."""
     if not isinstance(command, TyperCommand | TyperGroup):
         return
     command.help = say(command.help) if command.help else command.help
-    for parameter in command.params:
-        if isinstance(parameter, TyperOption | TyperArgument) and parameter.help:
-            parameter.help = say(parameter.help)
+    command.rich_help_panel = say("Commands")
+    own_help = command.get_help_option(Context(command))
+    for parameter in filter(None, (*command.params, own_help)):
+        if isinstance(parameter, TyperOption | TyperArgument):
+            is_option = isinstance(parameter, TyperOption)
+            parameter.rich_help_panel = say("Options") if is_option else say("Arguments")
+            parameter.help = say(parameter.help) if parameter.help else parameter.help
     if isinstance(command, TyperGroup):
         for one in command.commands.values():
             translate_help(one)

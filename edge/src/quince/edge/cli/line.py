@@ -2,13 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+import shlex
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 from quince.edge.cli.exits import Exit
 from quince.edge.cli.language import say
@@ -24,12 +26,14 @@ from quince.edge.commissioning.scan.plan import (
     parse_range,
 )
 from quince.edge.commissioning.scan.serial_line import search_line
+from quince.edge.errors import TransportError
 from quince.model.errors import InvalidValueError
 
 commands = typer.Typer()
 
 Search = Callable[[Watcher], Coroutine[Any, Any, None]]
 _PORT_MAX = 65_535
+_KIND_OF_URL = ("dlms", "modbus", "optical")  # a URL says these itself
 
 
 @commands.command()
@@ -62,7 +66,9 @@ def scan(  # noqa: PLR0913 - a parameter is an option here
     hdlc: Annotated[
         str | None, typer.Option(help="Only DLMS, and these physical addresses, as 16-32.")
     ] = None,
-    baud: Annotated[int | None, typer.Option(help="Only at this baud.")] = None,
+    baud: Annotated[
+        int | None, typer.Option(min=300, max=115_200, help="Only at this baud.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Look for meters; Ctrl-C ends it with what was found so far."""
@@ -70,13 +76,21 @@ def scan(  # noqa: PLR0913 - a parameter is an option here
     found: list[Found] = []
     try:
         for search in _searches(port, tcp, tcp_ports, scope):
-            _run(search, found)
+            _run_on(search, found)
     except KeyboardInterrupt:
         progress_console().print(say("Stopped; this is what was found so far."))
     document = [asdict(one) for one in found]
     present(document, as_json=as_json, shown=_shown(found))
     if not found:
         raise typer.Exit(Exit.NO_ANSWER)
+
+
+def _run_on(search: Search, found: list[Found]) -> None:
+    """Search; a port that cannot be opened, or breaks, keeps no other from being searched."""
+    try:
+        _run(search, found)
+    except TransportError as error:
+        progress_console().print(f"{error.code}: {error}")
 
 
 def _scope(modbus: str | None, hdlc: str | None, baud: int | None, *, is_network: bool) -> Scope:
@@ -109,10 +123,10 @@ def _line_search(name: str, scope: Scope) -> Search:
 
 
 def _ports(text: str) -> list[int]:
-    ports = [parse_range("--ports", one, _PORT_MAX).start for one in text.split(",")]
-    if len(ports) > PORTS_MAX:
+    ranges = [parse_range("--ports", one, _PORT_MAX) for one in text.split(",")]
+    if sum(map(len, ranges)) > PORTS_MAX:
         raise InvalidValueError("--ports", text, f"at most {PORTS_MAX}")
-    return ports
+    return [port for one in ranges for port in one]
 
 
 def _run(search: Search, found: list[Found]) -> None:
@@ -123,7 +137,7 @@ def _run(search: Search, found: list[Found]) -> None:
 
         def take(one: Found) -> None:
             found.append(one)
-            console.print(f"{one.kind} {one.url} {_fields(one)}")
+            console.print(_where(one), soft_wrap=True)
 
         def advance(done: int, total: int, doing: str) -> None:
             bar.update(task, completed=done, total=total, description=doing)
@@ -132,13 +146,23 @@ def _run(search: Search, found: list[Found]) -> None:
 
 
 def _shown(found: list[Found]) -> RenderableType:
-    shown = table(say("kind"), say("line"), say("fields"), say("who"), say("profile"))
-    for one in found:
-        who = one.identity
-        names = " ".join(filter(None, (who.maker, who.model, who.serial, who.firmware)))
-        shown.add_row(one.kind, one.url, _fields(one), names or one.remark, ", ".join(one.profiles))
-    return shown
+    """Return two lines for each: what other commands take to reach it, and who it is."""
+    if not found:
+        return say("Nobody answered.")
+    return Group(*(line for one in found for line in _lines(one)))
 
 
-def _fields(one: Found) -> str:
-    return " ".join(f"{name}={value}" for name, value in one.fields.items())
+def _lines(one: Found) -> Iterator[Text]:
+    who = one.identity
+    names = " ".join(filter(None, (who.maker, who.model, who.serial, who.firmware)))
+    profiles = f"{say('profile')}: {', '.join(one.profiles)}" if one.profiles else ""
+    # Never broken: it is copied behind `quince-edge read`.
+    yield Text(_where(one), "bold", no_wrap=True, overflow="ignore")
+    yield Text("  " + " · ".join(filter(None, (one.kind, names, one.remark, profiles))))
+
+
+def _where(one: Found) -> str:
+    """Return where it is, as a shell's words: a `?` and a `&` mean something there."""
+    fields = {**one.fields} if one.kind in _KIND_OF_URL else {"kind": one.kind, **one.fields}
+    options = (word for name, value in fields.items() for word in ("-f", f"{name}={value}"))
+    return shlex.join((one.url, *options))

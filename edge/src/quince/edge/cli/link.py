@@ -17,11 +17,11 @@ from quince.edge.settings import load_settings
 from quince.model.clock import parse_clock
 
 commands = typer.Typer()
-_STYLES = {
-    Outcome.OK: "green",
-    Outcome.WARNING: "yellow",
-    Outcome.FAILED: "red",
-    Outcome.SKIPPED: "dim",
+_LOOKS = {
+    Outcome.OK: ("ok", "green"),
+    Outcome.WARNING: ("warning", "yellow"),
+    Outcome.FAILED: ("does not work", "red"),
+    Outcome.SKIPPED: ("skipped", "dim"),
 }
 
 
@@ -48,7 +48,8 @@ def signal(
     shown = table(say("check"), say("outcome"), say("measured"), say("reason"))
     for one in checks:
         measured = " ".join(f"{name}={value}" for name, value in one.measured.items())
-        outcome = Text(say(one.outcome), style=_STYLES[one.outcome])
+        word, style = _LOOKS[one.outcome]
+        outcome = Text(say(word), style=style)
         shown.add_row(say(one.name), outcome, measured, say(one.reason))
     present([asdict(one) for one in checks], as_json=as_json, shown=shown)
     if any(one.outcome is Outcome.FAILED for one in checks):

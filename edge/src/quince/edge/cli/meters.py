@@ -8,18 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 
 from quince.edge.cli.language import say
 from quince.edge.cli.options import Asked, asks_a_meter
-from quince.edge.cli.output import AsJson, grid, present, table
+from quince.edge.cli.output import AsJson, grid, moment, present, table
 from quince.edge.errors import UnsupportedError
 from quince.edge.profiles.catalogue import load_profile, markdown, profile_names, rows
-from quince.edge.readers.reader import Instrument, ProfilePiece
+from quince.edge.readers.reader import Instrument, ProfilePiece, register_unit
 from quince.edge.settings import load_settings
 from quince.model.clock import parse_clock
 from quince.model.errors import InvalidValueError
 from quince.model.interval import STEP, floor_boundary
+from quince.model.obis import Obis
 from quince.model.quality import Quality
 
 commands = typer.Typer()
@@ -28,17 +29,38 @@ From = Annotated[
     str | None, typer.Option("--from", help="The first moment, ISO 8601; UTC if it does not say.")
 ]
 To = Annotated[str | None, typer.Option("--to", help="The last moment; now if absent.")]
+_UNTOLD = "—"
+_YEARS = (1990, 2100)  # no meter has rows of any other
+STRETCH_MAX = timedelta(days=400)  # a year and a bit; what is longer is asked for in parts
+# By value groups C, as the sum has it, and D.
+QUANTITIES = {
+    (1, 8): "Active import",
+    (2, 8): "Active export",
+    (3, 8): "Reactive import",
+    (4, 8): "Reactive export",
+    (1, 7): "Power drawn",
+    (2, 7): "Power fed in",
+    (3, 7): "Reactive power +",
+    (4, 7): "Reactive power −",
+    (9, 7): "Apparent power",
+    (11, 7): "Current",
+    (12, 7): "Voltage",
+    (13, 7): "Power factor",
+    (14, 7): "Frequency",
+    (16, 7): "Power",
+}
 _DAY, _MONTH = timedelta(days=1), timedelta(days=30)
 
 
 @commands.command()
 @asks_a_meter
 def identify(asked: Asked, *, as_json: AsJson = False) -> None:
-    """Show who a meter says it is."""
+    """Show who a meter says it is, and what its transformers are."""
 
-    async def ask() -> dict[str, str]:
+    async def ask() -> dict[str, Any]:
         async with asked.open() as instrument:
-            return asdict(await instrument.identify())
+            identity = asdict(await instrument.identify())
+            return {**identity, "transformers": await _transformers(instrument)}
 
     document = asyncio.run(ask())
     present(document, as_json=as_json, shown=_identity(document))
@@ -46,8 +68,20 @@ def identify(asked: Asked, *, as_json: AsJson = False) -> None:
 
 @commands.command()
 @asks_a_meter
-def read(asked: Asked, *, as_json: AsJson = False) -> None:
-    """Show who a meter is, and its clock and registers as they are now."""
+def read(
+    asked: Asked,
+    *,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[OBIS]...", help="Only these, as 1-0:1.8.0.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show who a meter is, and its clock and registers as they are now; or what is named."""
+    if names:
+        codes = [Obis.parse(name) for name in names]
+        values = asyncio.run(_values(asked, codes))
+        present(values, as_json=as_json, shown=_named(values))
+        return
     document = asyncio.run(_read(asked))
     present(document, as_json=as_json, shown=_reading(document))
 
@@ -120,7 +154,7 @@ def events(asked: Asked, *, start: From = None, end: To = None, as_json: AsJson 
     document = asyncio.run(ask())
     shown = table(say("time"), say("log"), say("code"), say("event"))
     for one in document:
-        shown.add_row(one["at"], one["log"], str(one["code"]), say(one["text"]))
+        shown.add_row(_at(one["at"]), one["log"], str(one["code"]), say(one["text"]))
     present(document, as_json=as_json, shown=shown)
 
 
@@ -137,13 +171,40 @@ async def _read(asked: Asked) -> dict[str, Any]:
     async with asked.open() as instrument:
         return {
             "identity": asdict(await instrument.identify()),
-            "clock": (await instrument.clock()).isoformat(),
+            "clock": await _clock(instrument),
             "registers": [
-                {"obis": str(one.obis), "value": one.value, "at": one.at_utc.isoformat()}
+                {
+                    "obis": str(one.obis),
+                    "value": one.value,
+                    "unit": register_unit(one.obis),
+                    "at": one.at_utc.isoformat(),
+                }
                 for one in await instrument.registers()
             ],
             "momentaries": await _momentaries(instrument),
         }
+
+
+async def _values(asked: Asked, names: list[Obis]) -> list[dict[str, str]]:
+    async with asked.open() as instrument:
+        return [
+            {"obis": str(one.obis), "value": one.value, "unit": one.unit}
+            for one in await instrument.values(names)
+        ]
+
+
+async def _clock(instrument: Instrument) -> str | None:
+    try:
+        return (await instrument.clock()).isoformat()
+    except UnsupportedError:
+        return None
+
+
+async def _transformers(instrument: Instrument) -> dict[str, Any] | None:
+    try:
+        return asdict(await instrument.transformers())
+    except UnsupportedError:
+        return None
 
 
 async def _momentaries(instrument: Instrument) -> list[dict[str, Any]]:
@@ -176,26 +237,63 @@ def _quality(quality: Quality) -> list[str]:
 # -- tables ------------------------------------------------------------------------------
 
 
-def _identity(identity: dict[str, str]) -> RenderableType:
-    return grid((say(name), value) for name, value in identity.items())
+def _identity(document: dict[str, Any]) -> RenderableType:
+    names = ("serial", "maker", "model", "firmware")
+    rows = [(say(name), document[name] or _UNTOLD) for name in names]
+    told = document["transformers"]
+    if told is not None:
+        rows += [
+            (say("current transformers"), told["current"] or _UNTOLD),
+            (say("voltage transformers"), told["voltage"] or _UNTOLD),
+            (say("gateway multiplies by"), str(told["gateway_ratio"])),
+        ]
+    return grid(rows)
 
 
 def _reading(document: dict[str, Any]) -> RenderableType:
-    shown = grid((say(name), value) for name, value in document["identity"].items())
-    shown.add_row(say("clock"), document["clock"])
+    shown = grid((say(name), value or _UNTOLD) for name, value in document["identity"].items())
+    clock = document["clock"]
+    shown.add_row(say("clock"), _UNTOLD if clock is None else _at(clock))
+    values = table(say("name"), say("quantity"), "", "", say("time"))
+    for column in (2, 3):
+        values.columns[column].no_wrap = True
+    values.columns[2].justify = "right"
     for one in document["registers"]:
-        shown.add_row(one["obis"], f"{one['value']}", one["at"])
+        value = str(one["value"])
+        values.add_row(one["obis"], _quantity(one["obis"]), value, one["unit"], _at(one["at"]))
     for one in document["momentaries"]:
-        shown.add_row(one["obis"], f"{one['thousandths'] / 1000:.3f} {one['unit']}")
-    return shown
+        value = f"{one['thousandths'] / 1000:.3f}"
+        values.add_row(one["obis"], _quantity(one["obis"]), value, one["unit"], "")
+    return Group(shown, "", values)
+
+
+def _named(values: list[dict[str, str]]) -> RenderableType:
+    return grid((one["obis"], f"{one['value']} {one['unit']}".strip()) for one in values)
+
+
+def _quantity(name: str) -> str:
+    """Return a name in words: what is measured, of which phase, at which rate."""
+    obis = Obis.parse(name)
+    phase, kind = divmod(obis.c - 1, 20)
+    words = QUANTITIES.get((kind + 1, obis.d))
+    if words is None or phase > 3:  # noqa: PLR2004 - beyond L3 C means something else
+        return ""
+    parts = (say(words), f"L{phase}" if phase else "", f"T{obis.e}" if obis.e else "")
+    return " ".join(filter(None, parts))
+
+
+def _at(text: str) -> str:
+    return moment(datetime.fromisoformat(text))
 
 
 def _profile_table(document: list[dict[str, Any]]) -> RenderableType:
     channels = list(document[0]["values"]) if document else []
     shown = table(say("start"), *channels, say("quality"))
+    for column in shown.columns[1:-1]:
+        column.justify = "right"
     for one in document:
         values = ["—" if value is None else str(value) for value in one["values"].values()]
-        shown.add_row(one["start"], *values, " ".join(say(name) for name in one["quality"]))
+        shown.add_row(_at(one["start"]), *values, " ".join(say(name) for name in one["quality"]))
     return shown
 
 
@@ -217,12 +315,18 @@ def _stretch(start: str | None, end: str | None, usual: timedelta) -> tuple[date
     start_utc = end_utc - usual if start is None else _moment("--from", start)
     if start_utc >= end_utc:
         raise InvalidValueError("--from", start_utc.isoformat(), "before the last moment")
+    if end_utc - start_utc > STRETCH_MAX:
+        reason = f"at most {STRETCH_MAX.days} days before the last moment"
+        raise InvalidValueError("--from", start_utc.isoformat(), reason)
     return start_utc, end_utc
 
 
 def _moment(option: str, text: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        named = datetime.fromisoformat(text)
+        named_utc = named.replace(tzinfo=named.tzinfo or UTC).astimezone(UTC)
     except (ValueError, OverflowError):
         raise InvalidValueError(option, text, "a moment, as 2026-05-02T06:00Z") from None
+    if not _YEARS[0] <= named_utc.year <= _YEARS[1]:
+        raise InvalidValueError(option, text, f"a year from {_YEARS[0]} to {_YEARS[1]}")
+    return named_utc

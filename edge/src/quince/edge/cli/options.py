@@ -3,14 +3,16 @@
 import functools
 import inspect
 import sys
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Concatenate, ParamSpec
 
 import typer
 
+from quince.edge.cli.language import say
+from quince.edge.cli.output import busy
 from quince.edge.commissioning.ad_hoc import is_url, meter_at
 from quince.edge.commissioning.visit import open_instrument
 from quince.edge.config import GatewayConfig, MeterConfig, load_config
@@ -43,9 +45,12 @@ class Asked:
             raise InvalidValueError("meter", self.name, "fields and secrets are for a URL")
         return find_meter(open_config(self.config), self.name)
 
-    def open(self) -> AbstractAsyncContextManager[Instrument]:
-        """Return a session with it."""
-        return self.open_as(self.meter())
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Instrument]:
+        """Open a session with it, and show that something goes on: a slow line takes its time."""
+        with busy(say("asking {meter}", meter=self.name)):
+            async with self.open_as(self.meter()) as instrument:
+                yield instrument
 
     def open_as(self, meter: MeterConfig) -> AbstractAsyncContextManager[Instrument]:
         """Return a session with `meter`, which is this one, perhaps with other secrets.

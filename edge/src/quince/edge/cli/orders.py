@@ -12,13 +12,13 @@ from rich.text import Text
 from quince.edge.cli.exits import Exit
 from quince.edge.cli.language import say, spoken
 from quince.edge.cli.options import Config, open_config
-from quince.edge.cli.output import AsJson, grid, present, table
+from quince.edge.cli.output import AsJson, ask_secret, grid, present, table
 from quince.edge.orders.book import KeptReport, OrderBook
 from quince.edge.orders.door import open_door
 from quince.edge.orders.filing import open_report
-from quince.edge.orders.paper import make_paper
-from quince.edge.orders.secret_files import keep_token, kept_token, technician_key
+from quince.edge.orders.paper import VERDICTS, make_paper
 from quince.edge.orders.sync import Pushed, pull, push
+from quince.edge.orders.technician import keep_token, kept_token, technician_key
 from quince.edge.settings import load_settings
 from quince.protocols.visits.reports import verify_report
 
@@ -61,7 +61,10 @@ def list_orders(folder: Folder = None, *, as_json: AsJson = False) -> None:
         "orders": orders,
         "unsent": [{"order_id": one.order_id, "refusal": one.refusal} for one in unsent],
     }
-    shown = table(say("order"), say("kind"), say("meter"), say("due"), say("address"))
+    if not orders and not unsent:
+        present(document, as_json=as_json, shown=say("Nothing here: `orders pull` brings some."))
+        return
+    shown = table(say("order"), say("task"), say("meter"), say("due"), say("address"))
     for order in orders:
         place = order["address"] or order["premise"]
         shown.add_row(order["order_id"], say(order["kind"]), order["meter_id"], order["due"], place)
@@ -101,8 +104,7 @@ def key(folder: Folder = None, *, as_json: AsJson = False) -> None:
 @commands.command()
 def token(folder: Folder = None) -> None:
     """Keep the access token the head-end gave this technician; it is asked for, not shown."""
-    given = typer.prompt(say("Token"), hide_input=True, err=True)
-    keep_token(order_folder(folder), given)
+    keep_token(order_folder(folder), ask_secret(say("Token")))
 
 
 @commands.command()
@@ -116,7 +118,12 @@ def verify(file: ReportFile, *, as_json: AsJson = False) -> None:
         "verdict": report.get("verdict"),
         "key": signed.key.hex(),
     }
-    rows = [(say(name), str(value)) for name, value in document.items()]
+    rows = (
+        (say("order"), str(document["order"])),
+        (say("meter"), str(document["meter"])),
+        (say("result"), _verdict(document["verdict"])),
+        (say("key"), signed.key.hex()),
+    )
     present(document, as_json=as_json, shown=grid(rows))
 
 
@@ -130,6 +137,12 @@ def paper(
     path = out or file.with_suffix(".pdf")
     path.write_bytes(page)
     print(path)
+
+
+def _verdict(told: object) -> str:
+    """Return a report's result in words; what is none stays as the report has it."""
+    words = {one.value: text for one, text in VERDICTS.items()}
+    return say(words.get(str(told), str(told)))
 
 
 def _with_unsent(shown: Table, unsent: list[KeptReport]) -> Table:

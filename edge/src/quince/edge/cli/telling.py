@@ -9,7 +9,7 @@ import typer
 from quince.edge.cli.exits import Exit
 from quince.edge.cli.language import say
 from quince.edge.cli.options import Asked, Yes, asks_a_meter
-from quince.edge.cli.output import AsJson, grid, present, table
+from quince.edge.cli.output import AsJson, confirms, grid, moment, present, table
 from quince.edge.commissioning.drift import Drift, measure, require_small, set_right
 from quince.edge.commissioning.key_check import Verdict, attempts_max, verify
 from quince.edge.readers.dlms.inspection import PERIOD_S_MAX
@@ -18,6 +18,12 @@ from quince.model.clock import parse_clock
 
 commands = typer.Typer()
 keys = typer.Typer(help="The secrets shared with a meter.", no_args_is_help=True)
+_VERDICTS = {
+    Verdict.RIGHT: "right",
+    Verdict.WRONG: "wrong",
+    Verdict.ONE_IS_WRONG: "one of these is wrong",
+    Verdict.NOT_TRIED: "not tried",
+}
 
 
 @keys.callback()
@@ -44,7 +50,7 @@ def clock(
         if not set_it:
             return drift, False
         require_small(drift, force=force)
-        _confirm(say("The clock is off by {s:+.0f} s. Set it?", s=drift.drift_s), yes=yes)
+        _confirm(say("The clock is {drift} off. Set it?", drift=drift.text), yes=yes)
         async with asked.open() as instrument:  # no meter waits for whoever thinks
             return await set_right(instrument, truth), True
 
@@ -58,9 +64,9 @@ def clock(
     }
     shown = grid(
         (
-            (say("meter"), drift.shown_utc.isoformat(sep=" ", timespec="seconds")),
-            (say("computer"), drift.true_utc.isoformat(sep=" ", timespec="seconds")),
-            (say("off by"), f"{drift.drift_s:+.1f} s"),
+            (say("meter"), moment(drift.shown_utc)),
+            (say("computer"), moment(drift.true_utc)),
+            (say("off by"), drift.text),
         )
     )
     present(document, as_json=as_json, shown=shown)
@@ -100,7 +106,7 @@ def verify_keys(asked: Asked, *, yes: Yes = False, as_json: AsJson = False) -> N
     meter = asked.meter()
     _confirm(
         say(
-            "If they are wrong the meter will count up to {n} failed attempts,"
+            "If they are wrong the meter counts failed attempts, at most {n} now,"
             " and some lock themselves. Go on?",
             n=attempts_max(meter),
         ),
@@ -110,13 +116,13 @@ def verify_keys(asked: Asked, *, yes: Yes = False, as_json: AsJson = False) -> N
     document = [asdict(one) for one in findings]
     shown = table(say("secret"), say("verdict"))
     for one in findings:
-        shown.add_row(say(one.secret), say(one.verdict))
+        shown.add_row(say(one.secret), say(_VERDICTS[one.verdict]))
     present(document, as_json=as_json, shown=shown)
     if any(one.verdict in (Verdict.WRONG, Verdict.ONE_IS_WRONG) for one in findings):
         raise typer.Exit(Exit.NOT_AUTHENTICATED)
 
 
 def _confirm(question: str, *, yes: bool) -> None:
-    """Ask on stderr; whoever says no has changed nothing."""
-    if not yes:
-        typer.confirm(question, abort=True, err=True)
+    """Whoever says no has changed nothing."""
+    if not yes and not confirms(question):
+        raise typer.Abort

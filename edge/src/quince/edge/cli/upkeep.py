@@ -14,8 +14,8 @@ from quince.edge.cli.output import AsJson, grid, present, progress_console, tabl
 from quince.edge.health.bundle import make_bundle
 from quince.edge.health.checks import Finding, Verdict, examine, unreadable, worst
 from quince.edge.health.facts import gather
-from quince.edge.health.outbox_view import waiting_document
 from quince.edge.health.training import HOUSE, practise, prepare
+from quince.edge.outbox.view import waiting_document
 from quince.edge.settings import load_settings
 from quince.model.clock import parse_clock
 from quince.model.errors import InvalidValueError

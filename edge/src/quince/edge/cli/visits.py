@@ -16,7 +16,14 @@ from quince.edge.cli.exits import Exit
 from quince.edge.cli.language import say, spoken
 from quince.edge.cli.options import Config, Yes, open_config
 from quince.edge.cli.orders import Folder, order_folder
-from quince.edge.cli.output import AsJson, present, progress_console, table
+from quince.edge.cli.output import (
+    AsJson,
+    confirms,
+    present,
+    progress_console,
+    table,
+    wait_for_enter,
+)
 from quince.edge.errors import UnsupportedError
 from quince.edge.orders.arrival import ARRIVAL_S
 from quince.edge.orders.book import KeptReport
@@ -143,14 +150,14 @@ class _Terminal:
     def may_set_clock(self, drift: str) -> bool:
         """Ask."""
         question = say("The clock is {drift} off. Set it?", drift=drift)
-        return self._yes or typer.confirm(question, err=True)
+        return self._yes or confirms(question)
 
     def guide(self, text: str) -> None:
         """Say it, and wait for Enter."""
         self.hide_bar()
         progress_console().print(say(text))
         if not self._yes:
-            typer.prompt(say("Enter to go on"), default="", show_default=False, err=True)
+            wait_for_enter(say("Enter to go on"))
 
     def waited(self, so_far_s: int, most_s: int) -> None:
         """Show a bar, from the first second of waiting on."""
@@ -160,8 +167,11 @@ class _Terminal:
                 BarColumn(),
                 TimeElapsedColumn(),
                 console=progress_console(),
+                refresh_per_second=1,  # a serial console has little room
             )
-            self._progress.add_task(say("waiting"), total=most_s)
+            minutes = -(-most_s // 60)
+            text = say("waiting, {minutes} min at most; Ctrl-C ends it", minutes=minutes)
+            self._progress.add_task(text, total=most_s)
             self._progress.start()
         self._progress.update(self._progress.task_ids[0], completed=so_far_s, total=most_s)
 
@@ -243,7 +253,5 @@ def _shown(outcome: Outcome, page: Path | None) -> RenderableType:
         checks.add_row(mark, say(CHECKS[one["check"]]), fill(say(one["says"]), one["values"]))
     verdict = say(VERDICTS[Verdict(report["verdict"])])
     sent = say("sent") if kept.sent else kept.refusal or say("kept, to be sent later")
-    files = ", ".join(str(path) for path in (outcome.filed.path, page) if path is not None)
-    return Group(
-        checks, Text(), Text(f"{report['order']}: {verdict}", "bold"), Text(files), Text(sent)
-    )
+    files = [Text(str(path)) for path in (outcome.filed.path, page) if path is not None]
+    return Group(checks, Text(), Text(f"{report['order']}: {verdict}", "bold"), *files, Text(sent))

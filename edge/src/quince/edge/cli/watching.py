@@ -37,20 +37,22 @@ def watch(
     try:
         if as_json:
             asyncio.run(_watch(asked, count, every_s, _print))
-        else:
+        elif answer_console().is_terminal:
             with Live(console=answer_console(), auto_refresh=False) as live:
 
                 def show(shown: Picture, found: list[Hint]) -> None:
                     live.update(_view(shown, found), refresh=True)
 
                 asyncio.run(_watch(asked, count, every_s, show))
+        else:
+            asyncio.run(_watch(asked, count, every_s, _append))
     except KeyboardInterrupt:
         return  # how watching ends
 
 
 async def _watch(asked: Asked, count: int | None, every_s: float, show: Show) -> None:
     looks = 0
-    async with asked.open() as instrument:
+    async with asked.open_as(asked.meter()) as instrument:
         while True:
             shown = picture(await instrument.momentaries())
             show(shown, hints(shown))
@@ -64,8 +66,15 @@ def _print(shown: Picture, found: list[Hint]) -> None:
     print(json.dumps(asdict(shown) | {"hints": [asdict(hint) for hint in found]}), flush=True)
 
 
+def _append(shown: Picture, found: list[Hint]) -> None:
+    """Show one look below the other: a file, or a terminal that cannot go back."""
+    answer_console().print(_view(shown, found))
+
+
 def _view(shown: Picture, found: list[Hint]) -> RenderableType:
     phases = table("", "V", "A", "W", "var", "cos φ", "φ")
+    for column in phases.columns[1:]:
+        column.justify = "right"
     for phase in shown.phases:
         phases.add_row(*_cells(phase))
     phases.add_row("Σ", "", "", _thousandths(shown.power_mw, 0), "", "", "")

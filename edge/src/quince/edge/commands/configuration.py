@@ -4,15 +4,14 @@ The gateway keeps what its own file says of itself, its broker and its head-end;
 the revision's. Its file holds meters' keys: nobody else may read it.
 """
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 from quince.edge.commands.outcome import Outcome, json_body
 from quince.edge.commands.own_key import OwnKey
 from quince.edge.commands.rules import Refusal, RefusedError
 from quince.edge.config import GatewayConfig, revise, revision_file
 from quince.edge.errors import StorageError
+from quince.edge.files import replacing
 from quince.model.errors import InvalidValueError
 from quince.protocols.gateway.commands import Configure, configuration_purpose
 
@@ -45,17 +44,11 @@ class Configuration:
         purpose = configuration_purpose(desired.revision)
         text = _text(desired.revision, self._own_key.unseal(desired.sealed, purpose))
         config = revise(self._config, text)
-        path = revision_file(config.outbox)
-        fresh = path.with_name(f"{path.name}.new")
         try:
-            _write(fresh, text)
-            self._serve(config)
-            fresh.replace(path)
-            _settle(path.parent)
+            with replacing(revision_file(config.outbox), text.encode(), mode=0o600):
+                self._serve(config)
         except OSError as error:
             raise StorageError(f"the revision cannot be kept: {error.strerror}") from error
-        finally:
-            fresh.unlink(missing_ok=True)
         self._config = config
 
 
@@ -64,22 +57,3 @@ def _text(revision: int, plain: bytes) -> str:
         return f"revision = {revision}\n{plain.decode()}"
     except UnicodeDecodeError as error:
         raise InvalidValueError("configuration", "…", "is no text") from error
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file for its owner's eyes alone, and wait for the disk."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _settle(folder: Path) -> None:
-    """Wait until a renamed file bears its new name on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,5 @@
 """Puts the commands of a gateway together, as its configuration says."""
 
-import ssl
 from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -29,6 +28,7 @@ def commands_of(  # noqa: PLR0913 - the two ends of a command, and what performs
     """Return the commands of a gateway; without signers it obeys nobody."""
     signers = {} if config.commands is None else config.commands.signers
     own_key = OwnKey(None if config.broker.tls is None else config.broker.tls.key_file)
+    door = FirmwareDoor(config.headend, config.outbox.parent)
     return Commands(
         address=GatewayAddress(cell=config.cell, gateway=config.gateway),
         signers={
@@ -36,20 +36,9 @@ def commands_of(  # noqa: PLR0913 - the two ends of a command, and what performs
             for name, key in signers.items()
         },
         outbox=outbox,
-        meter_work=MeterWork(meters, _door(config), own_key, clock),
+        meter_work=MeterWork(meters, door, own_key, clock),
         configuration=Configuration(config, own_key, serve=serve),
         diagnose=diagnose,
         stir=stir,
         clock=clock,
-    )
-
-
-def _door(config: GatewayConfig) -> FirmwareDoor:
-    headend = config.headend
-    return FirmwareDoor(
-        None if headend is None else headend.url,
-        config.outbox.parent,
-        trust=lambda: ssl.create_default_context(
-            cafile=None if headend is None else headend.ca_file
-        ),
     )

@@ -6,20 +6,19 @@ Law: what reaches a meter has the size and the SHA-256 that the signed command n
 import asyncio
 import hashlib
 import re
-import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from quince.edge.commands.rules import Refusal, RefusedError
+from quince.edge.config import HeadendConfig
 from quince.edge.errors import HeadendUnreachableError
 from quince.protocols.gateway.commands import TransferFirmware
 
 log = structlog.get_logger()
 
-TIMEOUT_S = 30.0  # without an octet; a cell link that drops says nothing
 FETCH_TRIES_MAX = 5  # in a row without an octet more
 FETCH_PAUSE_S = 10.0
 _OK, _PARTIAL = 200, 206
@@ -50,33 +49,31 @@ class _Part:
 class FirmwareDoor:
     """The head-end's door, as far as images come through it."""
 
-    def __init__(
-        self, url: str | None, folder: Path, *, trust: Callable[[], ssl.SSLContext]
-    ) -> None:
-        """Fetch from `url` alone, trusting what `trust` makes, and keep parts in `folder`."""
-        self._url = url
+    def __init__(self, headend: HeadendConfig | None, folder: Path) -> None:
+        """Fetch from this door alone, from nowhere if it is None, and keep parts in `folder`."""
+        self._headend = headend
         self._folder = folder
-        self._trust = trust
 
     async def fetch(self, image: TransferFirmware) -> bytes:
         """Return the image; RefusedError if it is elsewhere, or is not what was signed."""
-        if self._url is None or not image.url.startswith(f"{self._url}/"):
+        headend = self._headend
+        if headend is None or not image.url.startswith(f"{headend.url}/"):
             raise RefusedError(Refusal.NO_DOOR, f"{image.url} is not behind the head-end's door")
         part = self._part(image)
         for _ in range(2):  # what an earlier try left may be damaged: then from the start
-            await self._complete(image, part)
+            await self._complete(headend, image, part)
             octets = part.read()
             if len(octets) == image.size and hashlib.sha256(octets).digest() == image.sha256:
                 return octets
             part.drop()
         raise RefusedError(Refusal.FIRMWARE, "what the head-end gives is not what was signed")
 
-    async def _complete(self, image: TransferFirmware, part: _Part) -> None:
+    async def _complete(self, headend: HeadendConfig, image: TransferFirmware, part: _Part) -> None:
         tries = 0
         while part.octets < image.size:
             before = part.octets
             try:
-                await self._fetch_on(image, part)
+                await _fetch_on(headend, image, part)
             except HeadendUnreachableError as error:
                 log.info("firmware_fetch_broke", octets=part.octets, reason=str(error))
             tries = 0 if part.octets > before else tries + 1
@@ -101,24 +98,27 @@ class FirmwareDoor:
     def _path(self, image: TransferFirmware) -> Path:
         return self._folder / f"firmware-{image.sha256.hex()}.part"
 
-    async def _fetch_on(self, image: TransferFirmware, part: _Part) -> None:
-        """Fetch what is missing; HeadendUnreachableError where that breaks off."""
-        import httpx  # noqa: PLC0415 - ten megabytes that a gateway needs once a year
 
-        start = part.octets
-        headers = {"Range": f"bytes={start}-", "Accept-Encoding": "identity"}
-        try:
-            async with (
-                httpx.AsyncClient(verify=self._trust(), timeout=TIMEOUT_S) as client,
-                client.stream("GET", image.url, headers=headers) as answer,
-            ):
-                _require_continuation(answer, start, part)
-                async for chunk in answer.aiter_raw():
-                    part.append(chunk[: image.size - part.octets + 1])
-                    if part.octets > image.size:
-                        return
-        except (httpx.HTTPError, OSError) as error:
-            raise HeadendUnreachableError(str(error) or type(error).__name__) from error
+async def _fetch_on(headend: HeadendConfig, image: TransferFirmware, part: _Part) -> None:
+    """Fetch what is missing; HeadendUnreachableError where that breaks off."""
+    import httpx  # noqa: PLC0415 - ten megabytes that a gateway needs once a year
+
+    from quince.edge.headend_door import open_client, unreachable  # noqa: PLC0415 - likewise
+
+    start = part.octets
+    headers = {"Range": f"bytes={start}-", "Accept-Encoding": "identity"}
+    try:
+        async with (
+            open_client(headend.url, ca_file=headend.ca_file) as client,
+            client.stream("GET", image.url, headers=headers) as answer,
+        ):
+            _require_continuation(answer, start, part)
+            async for chunk in answer.aiter_raw():
+                part.append(chunk[: image.size - part.octets + 1])
+                if part.octets > image.size:
+                    return
+    except (httpx.HTTPError, OSError) as error:
+        raise unreachable(error) from error
 
 
 def _require_continuation(answer: Any, start: int, part: _Part) -> None:

@@ -32,7 +32,7 @@ from quince.edge.commands.rules import (
     require_armed,
     require_step,
 )
-from quince.edge.errors import TransportError
+from quince.edge.errors import TransportError, UnsupportedError
 from quince.edge.readers.reader import Instrument, Progress
 from quince.model.clock import Clock
 from quince.model.errors import QuinceError
@@ -133,7 +133,7 @@ class MeterWork:
     async def _read_now(self, turn: Turn) -> Outcome:
         async def job(it: Instrument) -> Outcome:
             identity = await it.identify()
-            clock = await self._shown_clock(it)
+            clock = await self._clock_if_any(it)
             readings = tuple(await it.registers())
             document = {
                 "meter": turn.command.meter_id,
@@ -172,6 +172,12 @@ class MeterWork:
             "gateway_clock": shown(own_utc),
             "difference_s": round((meter_utc - own_utc).total_seconds(), 3),
         }
+
+    async def _clock_if_any(self, it: Instrument) -> dict[str, Any]:
+        try:
+            return await self._shown_clock(it)
+        except UnsupportedError:
+            return {"clock": None, "gateway_clock": shown(self._clock.now_utc())}
 
     # -- telling -------------------------------------------------------------------------
 

@@ -58,6 +58,11 @@ def require_timely(command: Command, now_utc: datetime) -> None:
         )
 
 
+def is_of_old(command: Command, now_utc: datetime) -> bool:
+    """Say whether nobody waits for an answer any more; such a command may have been forgotten."""
+    return now_utc > command.not_after_utc + KEPT_AFTER
+
+
 def forget_after(command: Command, now_utc: datetime) -> datetime:
     """Return until when a command is known, so that its repetition changes nothing."""
     return max(command.not_after_utc, now_utc) + KEPT_AFTER

@@ -21,6 +21,7 @@ from quince.edge.commands.rules import (
     Refusal,
     RefusedError,
     forget_after,
+    is_of_old,
     require_timely,
 )
 from quince.edge.errors import BusyError, OutboxError, UnsupportedError
@@ -32,6 +33,7 @@ from quince.protocols.gateway.commands import (
     Command,
     Configure,
     Diagnose,
+    ReadProfile,
     TransferFirmware,
     operation_name,
 )
@@ -43,6 +45,9 @@ from quince.protocols.gateway.topics import GatewayAddress, Lane
 log = structlog.get_logger()
 
 AT_ONCE_MAX = 8  # meters that are dealt with together; each has its bus, and its session memory
+# Of what takes hours: a switch, or a reading somebody waits for, always finds a place beside it.
+LONG_AT_ONCE_MAX = 4
+_LONG = (ReadProfile, TransferFirmware)
 PROGRESS_S_MIN = 30.0  # of an image of a thousand blocks nobody wants a thousand messages
 KEEP_AGAIN_S = 10.0  # a disk that is full now may not be in a while
 _NOTHING_DONE = (BusyError, InvalidValueError, RefusedError, SealError, UnsupportedError)
@@ -55,6 +60,11 @@ class _Queued:
     command: Command
     message: bytes
     was_begun: bool = False
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it may take hours."""
+        return isinstance(self.command.operation, _LONG)
 
 
 class Commands:
@@ -83,6 +93,7 @@ class Commands:
         self._clock = clock
         self._waiting: list[_Queued] = []  # COMMANDS_MAX of them at most
         self._busy: set[str] = set()
+        self._long = 0  # of those that are carried out
         self._changed = asyncio.Event()
 
     # -- taking --------------------------------------------------------------------------
@@ -91,11 +102,13 @@ class Commands:
         """Keep a signed command and accept it, or refuse it; nothing for one that is known.
 
         CodecError, SignatureError and RemoteProtocolError for what is not for us to answer;
-        OutboxError if it cannot be kept: whoever wants it done sends it again.
+        BusyError and OutboxError if it cannot be kept: whoever wants it done sends it again.
         """
         command = verify_command(message, self._signers)
         if command.address != self._address:
             raise RemoteProtocolError("a command for another gateway")
+        if is_of_old(command, self._clock.now_utc()):
+            raise RemoteProtocolError("a command that ran out long ago")
         name = operation_name(command.operation)
         if self._outbox.commands.state_of(command.command_id) is not None:
             log.info("command_known", command=command.command_id.hex(), operation=name)
@@ -107,8 +120,7 @@ class Commands:
             meter_id=command.meter_id,
         )
         if not self._has_room(message):
-            result = self._result(command, Stage.REFUSED, code=Refusal.TOO_MANY)
-            self._record(Round(messages=((Lane.RESULTS, Content(results=(result,))),)))
+            self._turn_away(command)
             return
         self._accept(command, message)
 
@@ -125,6 +137,16 @@ class Commands:
         )
         self._waiting.append(_Queued(command=command, message=message))
         self._changed.set()
+
+    def _turn_away(self, command: Command) -> None:
+        """Refuse for want of room, for good: it is not taken when it comes again."""
+        if not self._outbox.commands.may_turn_away():
+            raise BusyError("too many commands, and too many turned away")
+        refused = self._result(command, Stage.REFUSED, code=Refusal.TOO_MANY)
+        kept = self._kept(command, CommandState.TURNED_AWAY, b"")
+        self._record(
+            Round(messages=((Lane.RESULTS, Content(results=(refused,))),), commands=(kept,))
+        )
 
     def _has_room(self, message: bytes) -> bool:
         table = self._outbox.commands
@@ -164,19 +186,29 @@ class Commands:
     def _startable(self) -> list[_Queued]:
         """Take from the queue what may go on now, in the order it came for each meter."""
         startable: list[_Queued] = []
+        passed_over: set[str] = set()
         for queued in self._waiting:
             meter_id = queued.command.meter_id
-            if meter_id not in self._busy and len(self._busy) < AT_ONCE_MAX:
+            if meter_id in passed_over or not self._has_place_for(queued):
+                passed_over.add(meter_id)
+            else:
                 self._busy.add(meter_id)
+                self._long += queued.is_long
                 startable.append(queued)
         self._waiting = [queued for queued in self._waiting if queued not in startable]
         return startable
+
+    def _has_place_for(self, queued: _Queued) -> bool:
+        if queued.command.meter_id in self._busy or len(self._busy) >= AT_ONCE_MAX:
+            return False
+        return not queued.is_long or self._long < LONG_AT_ONCE_MAX
 
     async def _take_turn(self, queued: _Queued) -> None:
         try:
             await self._end(queued.command, await self._carry_out(queued))
         finally:
             self._busy.discard(queued.command.meter_id)
+            self._long -= queued.is_long
             self._changed.set()
 
     async def _carry_out(self, queued: _Queued) -> Round:
@@ -190,12 +222,17 @@ class Commands:
         except RefusedError as error:
             return self._ended(command, self._refused(command, error))
         except QuinceError as error:
-            stage = Stage.REFUSED if isinstance(error, _NOTHING_DONE) else Stage.FAILED
+            stage = Stage.REFUSED if self._is_undone(command, error) else Stage.FAILED
             return self._ended(command, self._result(command, stage, error.code, reason_of(error)))
         except Exception as error:  # a command's outermost loop: none may end the others
             log.exception("command_broke", command=command.command_id.hex())
             failed = self._result(command, Stage.FAILED, "internal_error", type(error).__name__)
             return self._ended(command, failed)
+
+    def _is_undone(self, command: Command, error: QuinceError) -> bool:
+        """Say whether an error tells that nothing was done; behind the beginning none does."""
+        begun = self._outbox.commands.state_of(command.command_id) is CommandState.BEGUN
+        return isinstance(error, _NOTHING_DONE) and not begun
 
     async def _perform(self, queued: _Queued) -> Outcome:
         operation = queued.command.operation

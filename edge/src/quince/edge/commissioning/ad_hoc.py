@@ -64,7 +64,8 @@ def meter_at(url: str, fields: Iterable[str], secrets: Path | None) -> MeterConf
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"][1:])
-        raise InvalidValueError(field, url, first["msg"]) from None
+        reason = f"needed: -f {field}=…" if first["type"] == "missing" else first["msg"]
+        raise InvalidValueError(field, url, reason) from None
 
 
 def _kind_of(url: str) -> str:

@@ -30,6 +30,11 @@ class Drift:
         return (self.shown_utc - self.true_utc).total_seconds()
 
     @property
+    def text(self) -> str:
+        """The same to a tenth, as people read it; what rounds to nothing has no sign of its own."""
+        return f"{round(self.drift_s, 1) + 0.0:+.1f} s"
+
+    @property
     def is_right(self) -> bool:
         """Whether it can stay as it is."""
         return abs(self.shown_utc - self.true_utc) <= DRIFT_MAX

@@ -9,10 +9,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 
+from quince.edge.commissioning.keys import ciphering_of
 from quince.edge.config import DlmsMeterConfig, MeterConfig, OpticalMeterConfig
 from quince.edge.errors import PasswordRefusedError, UnsupportedError
 from quince.edge.readers.dlms.security import (
-    DlmsCiphering,
     DlmsHashed,
     DlmsLls,
     DlmsNoSecurity,
@@ -80,7 +80,7 @@ async def verify(meter: MeterConfig, open_session: Open) -> list[Finding]:
         verdicts |= await _of_password(alone, open_session)
     findings = [Finding(secret=one, verdict=verdict) for one, verdict in verdicts.items()]
     # Nothing but a change of keys would show it.
-    ciphering = _ciphering(meter)
+    ciphering = ciphering_of(meter)
     if ciphering is not None and ciphering.master_key is not None:
         findings.append(Finding(secret=Secret.MASTER, verdict=Verdict.NOT_TRIED))
     return findings
@@ -112,7 +112,7 @@ def _tried(meter: MeterConfig) -> list[Secret]:
             secrets = []
         case DlmsMeterConfig(security=security):
             secrets = [Secret.PASSWORD] if isinstance(security, DlmsLls | DlmsHashed) else []
-            if _ciphering(meter) is not None:
+            if ciphering_of(meter) is not None:
                 secrets += [Secret.ENCRYPTION, Secret.AUTHENTICATION]
         case OpticalMeterConfig(mode="c", password=password) if password is not None:
             secrets = [Secret.PASSWORD]
@@ -123,19 +123,9 @@ def _tried(meter: MeterConfig) -> list[Secret]:
     return secrets
 
 
-def _ciphering(meter: MeterConfig) -> DlmsCiphering | None:
-    match meter:
-        case DlmsMeterConfig(security=DlmsCiphering() as ciphering):
-            return ciphering
-        case DlmsMeterConfig(security=DlmsLls() | DlmsHashed() as security):
-            return security.ciphering
-        case _:
-            return None
-
-
 def _password_alone(meter: MeterConfig) -> MeterConfig | None:
     """Return the meter with its password alone; None where it is that already, or has none."""
-    if not isinstance(meter, DlmsMeterConfig) or _ciphering(meter) is None:
+    if not isinstance(meter, DlmsMeterConfig) or ciphering_of(meter) is None:
         return None
     security: DlmsSecurity = meter.security
     if not isinstance(security, DlmsLls | DlmsHashed):

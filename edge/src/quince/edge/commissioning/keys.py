@@ -13,7 +13,7 @@ def opener_of(meter: MeterConfig, system_title: str) -> Opener:
 
     `system_title` (hexadecimal) is the sender's; the meter's own where that is empty.
     """
-    ciphering = _ciphering(meter)
+    ciphering = ciphering_of(meter)
     if ciphering is None:
         return Opener(keys=_telegram_keys(meter))
     title = system_title or ciphering.meter_system_title or ""
@@ -23,7 +23,8 @@ def opener_of(meter: MeterConfig, system_title: str) -> Opener:
         raise InvalidValueError("system_title", title, "hexadecimal digits") from None
 
 
-def _ciphering(meter: MeterConfig) -> DlmsCiphering | None:
+def ciphering_of(meter: MeterConfig) -> DlmsCiphering | None:
+    """Return what a meter's messages are sealed with, None if they go in clear."""
     match meter:
         case DlmsMeterConfig(security=DlmsCiphering() as ciphering):
             return ciphering

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,6 +17,18 @@ class Layer:
 def render(layer: Layer) -> str:
     """Return the layer and all it carries as indented lines."""
     return "\n".join(_lines(layer, 0))
+
+
+def document_of(layer: Layer) -> dict[str, Any]:
+    """Return the same as JSON has it: `name`, `fields` of `label` and `text`, and `inner` layers.
+
+    A label may come twice.
+    """
+    return {
+        "name": layer.name,
+        "fields": [{"label": label, "text": text} for label, text in layer.fields],
+        "inner": [document_of(inner) for inner in layer.inner],
+    }
 
 
 def _lines(layer: Layer, depth: int) -> Iterator[str]:

@@ -42,7 +42,7 @@ def list_serial_ports() -> list[Port]:
         Port(
             device=one.device,
             use=use_of(one.device),
-            name=one.product or one.description or "",
+            name=one.product or (one.description or "").removeprefix("n/a"),
             maker=one.manufacturer or "",
             serial_number=one.serial_number or "",
         )

@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from quince.edge.config import TlsConfig
 from quince.edge.errors import HeadendRefusedError
-from quince.edge.orders.secret_files import replace_file
+from quince.edge.files import replace_file
 from quince.model.errors import InvalidValueError
 
 _SECRET, _PUBLIC = 0o600, 0o644

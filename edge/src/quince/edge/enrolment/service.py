@@ -11,7 +11,7 @@ from quince.edge.config import load_config
 from quince.edge.enrolment.door import enrolment_body, knock
 from quince.edge.enrolment.identity import Identity
 from quince.edge.errors import HeadendRefusedError, TokenRefusedError
-from quince.edge.orders.secret_files import private_folder, replace_file
+from quince.edge.files import private_folder, replace_file
 from quince.model.errors import InvalidValueError
 from quince.protocols.gateway.enrolment import Enrolled
 from quince.protocols.gateway.topics import GatewayAddress
@@ -19,7 +19,7 @@ from quince.protocols.gateway.topics import GatewayAddress
 CONFIG_FILE = "gateway.toml"
 _KEY_FILE, _CERTIFICATE_FILE = "gateway.key", "gateway.crt"
 _CA_FILE, _HEADEND_CA_FILE = "ca.crt", "headend-ca.crt"
-_PUBLIC = 0o644
+_SECRET, _PUBLIC = 0o600, 0o644
 
 
 async def enrol(url: str, token: str, *, ca_file: Path | None, folder: Path) -> Enrolled:
@@ -50,7 +50,7 @@ async def enrol(url: str, token: str, *, ca_file: Path | None, folder: Path) -> 
         replace_file(folder / _HEADEND_CA_FILE, trusted, mode=_PUBLIC)
     if here is None:
         text = configuration(enrolled, own_trust=trusted is not None)
-        replace_file(config_file, text.encode(), mode=_PUBLIC)
+        replace_file(config_file, text.encode(), mode=_SECRET)  # meters' keys are added to it
     identity.adopt(enrolled.certificate)
     return enrolled
 

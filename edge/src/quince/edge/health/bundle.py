@@ -17,8 +17,8 @@ from quince.edge.errors import OutboxError
 from quince.edge.health.checks import examine
 from quince.edge.health.facts import gather
 from quince.edge.health.heartbeat import health_file, read_health
-from quince.edge.health.outbox_view import waiting_document
 from quince.edge.health.redaction import redact, redacted_config
+from quince.edge.outbox.view import waiting_document
 from quince.model.clock import Clock
 
 BUNDLE_BYTES_MAX = 180_000  # a command's result carries it, and takes 192 KiB

@@ -92,9 +92,8 @@ def _outbox(facts: Facts) -> Iterator[Finding]:
         advice = "The gateway makes one when it first runs."
         yield _warn("outbox", said, advice, reason=facts.outbox_error)
     else:
-        waiting = sum(lane.messages for lane in view.lanes)
         part = view.bytes_used / view.bytes_max
-        values = {"count": waiting, "percent": round(100 * part)}
+        values = {"count": view.messages, "percent": round(100 * part)}
         if part > _OUTBOX_PART_MAX:
             said = "The outbox is filling: {count} messages wait, {percent} % of its room is taken."
             advice = "See to the contact with the head-end; beyond 94 % meters keep the intervals."

@@ -22,7 +22,7 @@ from quince.edge.config import BrokerConfig, DlmsMeterConfig, GatewayConfig, rev
 from quince.edge.errors import OutboxError
 from quince.edge.health.heartbeat import health_file, read_health
 from quince.edge.health.memory import available_kb
-from quince.edge.health.outbox_view import OutboxView, look
+from quince.edge.outbox.view import OutboxView, look
 from quince.edge.transports.address import bus_of
 from quince.edge.uplink.mqtt import tls_context
 from quince.model.clock import Clock

@@ -15,7 +15,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from quince.edge.errors import UnsupportedError
-from quince.edge.orders.secret_files import replace_file
+from quince.edge.files import replace_file
 from quince.model.errors import InvalidValueError
 
 SIMULATORS = "quince-firmware-sims"

@@ -18,7 +18,7 @@ from quince.edge.config import GatewayConfig
 from quince.edge.enrolment.identity import Identity
 from quince.edge.health.boot import boot_id, boot_reason
 from quince.edge.health.memory import resident_kb
-from quince.edge.health.outbox_view import outbox_document
+from quince.edge.outbox.view import outbox_document
 from quince.edge.uplink.service import Uplink
 from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError

@@ -63,7 +63,10 @@ async def poll(
 async def prove_arrival(
     arrivals: Arrivals, meter_id: str, *, clock: Clock, wait_s: int, waited: Waited
 ) -> tuple[Check, Document | None]:
-    """Return whether the quarter-hour now running arrives, and what the head-end says of it."""
+    """Return whether the quarter-hour now running arrives, and what the head-end says of it.
+
+    Who has waited enough (Ctrl-C) goes on without: the report is made whatever came out.
+    """
     start_utc = clock.now_utc()
     running_utc = floor_boundary(start_utc)
     try:
@@ -78,6 +81,12 @@ async def prove_arrival(
     except (HeadendUnreachableError, HeadendRefusedError) as error:
         says = "The head-end cannot be asked from here whether the meter arrives: {reason}"
         return warned("arrival", says, reason=str(error)), None
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        says = "Waiting for its arrival at the head-end was broken off after {minutes} min."
+        waited_s = int((clock.now_utc() - start_utc).total_seconds())
+        return warned("arrival", says, minutes=waited_s // 60), None
     if arrival is None:
         says = "Nothing of the meter arrived within {minutes} min."
         return failed("arrival", says, minutes=wait_s // 60), None

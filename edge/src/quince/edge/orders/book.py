@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from quince.edge.errors import OrderBookError
-from quince.edge.orders.secret_files import private_folder
+from quince.edge.files import private_folder
 from quince.model.errors import InvalidValueError
 from quince.protocols.visits.documents import Document, read_document
 from quince.protocols.visits.orders import WorkOrder
@@ -91,8 +91,8 @@ class OrderBook:
         """Return one order; InvalidValueError names those there are."""
         kept = {one.order_id: one for one in self.orders()}
         if order_id not in kept:
-            known = ", ".join(kept) or "none; `orders pull`"
-            raise InvalidValueError("order", order_id, f"one of {known}")
+            known = f"one of {', '.join(kept)}" if kept else "there are none: `orders pull`"
+            raise InvalidValueError("order", order_id, known)
         return kept[order_id]
 
     def keep_old_reading(self, order_id: str, reading: Document) -> None:

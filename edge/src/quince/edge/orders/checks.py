@@ -51,9 +51,17 @@ def check_meter(order: WorkOrder, url: str, found: Facts | Refusal) -> tuple[Che
         return (failed("answers", "No answer at {url}: {reason}", url=url, reason=reason),)
     return (
         passed("answers", "It answered at {url}.", url=url),
-        passed("keys", "The password or keys of the order opened a session."),
+        _keys(order),
         *(rule(order, found) for rule in _RULES),
     )
+
+
+def _keys(order: WorkOrder) -> Check:
+    security = order.meter.get("security")
+    is_proven = isinstance(security, dict) and security.get("kind") != "none"
+    if is_proven or order.meter.get("password") or order.meter.get("key"):
+        return passed("keys", "The password or keys of the order opened a session.")
+    return skipped("keys", "It is spoken to without password or keys.")
 
 
 def check_serial(order: WorkOrder, facts: Facts) -> Check:
@@ -61,6 +69,9 @@ def check_serial(order: WorkOrder, facts: Facts) -> Check:
     if isinstance(facts.identity, Untold):
         return _untold("serial", facts.identity)
     serial = _brief(facts.identity.serial)
+    if not serial:
+        says = "It does not tell its serial number: compare {ordered} with its plate."
+        return warned("serial", says, ordered=order.serial)
     if serial == order.serial:
         return passed("serial", "It is {serial}, as ordered.", serial=serial)
     return failed(
@@ -80,13 +91,15 @@ def check_firmware(_order: WorkOrder, facts: Facts) -> Check:
 def check_clock(_order: WorkOrder, facts: Facts) -> Check:
     """The clock is right."""
     if isinstance(facts.drift, Untold):
+        if not facts.drift.is_fault:
+            return skipped("clock", "It has no clock: the gateway's stands for it.")
         return _untold("clock", facts.drift)
     return judge_drift(facts.drift)
 
 
 def judge_drift(found: Drift) -> Check:
     """Return what a clock that is off by so much comes to."""
-    says, drift = "Its clock is {drift} off.", f"{found.drift_s:+.1f} s"
+    says, drift = "Its clock is {drift} off.", found.text
     if abs(found.drift_s) <= DRIFT_GOOD_S:
         return passed("clock", says, drift=drift)
     if found.is_right:

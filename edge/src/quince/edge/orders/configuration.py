@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from quince.edge.config import GatewayConfig, MeterConfig, load_config
-from quince.edge.orders.secret_files import replace_file
+from quince.edge.files import replacing
 from quince.model.errors import InvalidValueError
 from quince.protocols.visits.orders import WorkOrder
 
@@ -54,16 +54,11 @@ def put_meter(path: Path, order: WorkOrder) -> None:
 def _replace(path: Path, text: str, wanted: GatewayConfig) -> None:
     """Replace the file by one that was loaded, and found to be what is wanted."""
     mode = path.stat().st_mode & 0o777 & ~0o077  # it has keys: its owner's alone
-    tried = path.with_name(f".{path.name}.tried")
-    replace_file(tried, text.encode("utf-8"), mode=mode)
-    try:
-        if load_config(tried) != wanted:
+    with replacing(path, text.encode("utf-8"), mode=mode) as fresh:
+        if load_config(fresh) != wanted:
             raise InvalidValueError(
                 "config", str(path), "not changed: its tables are to be edited by hand"
             )
-    finally:
-        tried.unlink()
-    replace_file(path, text.encode("utf-8"), mode=mode)
 
 
 def _without(lines: list[str], names: Container[str | None]) -> Iterator[str]:

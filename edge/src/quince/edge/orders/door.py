@@ -1,32 +1,21 @@
-"""The head-end's own door, as a technician's device asks it: orders, reports, who has arrived.
+"""What a technician's device asks at the head-end's door: orders, reports, who has arrived."""
 
-Law: what comes through it holds meters' keys, so it is HTTPS wherever it is not this machine.
-"""
-
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from urllib.parse import quote, urlsplit
+from typing import Any
+from urllib.parse import quote
 
 import httpx
 
 from quince.edge.config import HeadendConfig
-from quince.edge.errors import (
-    HeadendRefusedError,
-    HeadendUnreachableError,
-    TokenRefusedError,
-)
-from quince.model.errors import CodecError, InvalidValueError
-from quince.protocols.visits.documents import DOCUMENT_BYTES_MAX, Document, read_document
+from quince.edge.errors import HeadendRefusedError
+from quince.edge.headend_door import ask, open_client
+from quince.model.errors import InvalidValueError
+from quince.protocols.visits.documents import DOCUMENT_BYTES_MAX, Document
 from quince.protocols.visits.orders import WorkOrder
 
-ANSWER_S_MAX = 20.0  # a mobile network in a cellar
 ORDERS_MAX = 1_000  # a technician's month; more is somebody else's list
-_REASON_CHARS_MAX = 500
-_WHO_ASKS = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
-_LATER = (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS)
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class HeadendDoor:
@@ -76,21 +65,10 @@ class HeadendDoor:
         return await self._get(path, {"since": since_utc.isoformat()})
 
     async def _get(self, path: str, query: dict[str, str]) -> Document:
-        return await self._ask("GET", path, query=query)
+        return await self._ask("GET", path, params=query)
 
-    async def _ask(
-        self, method: str, path: str, *, query: dict[str, str] | None = None, content: bytes = b""
-    ) -> Document:
-        try:
-            async with self._client.stream(
-                method, path, params=query, content=content or None
-            ) as answer:
-                octets = await _body(answer)
-        except httpx.HTTPError as error:
-            raise HeadendUnreachableError(f"{type(error).__name__}: {error}") from error
-        if answer.is_success:
-            return _document(octets)
-        raise _refusal(answer.status_code, octets)
+    async def _ask(self, method: str, path: str, **asked: Any) -> Document:
+        return await ask(self._client, method, path, bytes_max=DOCUMENT_BYTES_MAX, **asked)
 
 
 @asynccontextmanager
@@ -98,59 +76,16 @@ async def open_door(headend: HeadendConfig | None, token: str) -> AsyncIterator[
     """Open the door; InvalidValueError if the configuration names none, or none that is safe."""
     if headend is None:
         raise InvalidValueError("headend", None, "the configuration needs [headend] url = …")
-    where = urlsplit(headend.url)
-    if where.scheme != "https" and where.hostname not in _LOOPBACK:
-        raise InvalidValueError("headend.url", headend.url, "https, as orders hold keys")
-    async with httpx.AsyncClient(
-        base_url=headend.url,
-        headers={"Authorization": f"Bearer {token}"},
-        timeout=ANSWER_S_MAX,
-        verify=_trust(headend),
-        trust_env=False,  # the configuration says the way; a stray proxy must not
-    ) as client:
+    async with open_client(headend.url, ca_file=headend.ca_file, token=token) as client:
         yield HeadendDoor(client)
-
-
-def _trust(headend: HeadendConfig) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=headend.ca_file)
-    except OSError as error:
-        raise InvalidValueError("headend.ca_file", str(headend.ca_file), str(error)) from error
-
-
-async def _body(answer: httpx.Response) -> bytes:
-    octets = bytearray()
-    async for part in answer.aiter_bytes():
-        octets += part
-        if len(octets) > DOCUMENT_BYTES_MAX:
-            raise HeadendRefusedError(f"an answer of more than {DOCUMENT_BYTES_MAX} octets")
-    return bytes(octets)
-
-
-def _document(octets: bytes) -> Document:
-    try:
-        return read_document(octets)
-    except CodecError as error:
-        raise HeadendRefusedError(f"the answer makes no sense: {error}") from error
-
-
-def _refusal(status: int, octets: bytes) -> HeadendRefusedError | HeadendUnreachableError:
-    """Return what an answer that is no success means."""
-    try:
-        reason = str(read_document(octets).get("detail", ""))
-    except CodecError:
-        reason = ""
-    said = f"{status} {reason}".strip()[:_REASON_CHARS_MAX]
-    if status in _WHO_ASKS:
-        return TokenRefusedError(said)
-    if status in _LATER or httpx.codes.is_server_error(status):
-        return HeadendUnreachableError(said)
-    return HeadendRefusedError(said)
 
 
 def _names(page: Document) -> list[str]:
     match page.get("orders"):
-        case [*orders] if orders or page.get("next") is None:  # an empty page is the last
-            return [str(one.get("order_id")) for one in orders if isinstance(one, dict)]
+        # An empty page is the last: each page has to bring a name, or there would be no end.
+        case [*orders] if (orders or page.get("next") is None) and all(
+            isinstance(one, dict) for one in orders
+        ):
+            return [str(one.get("order_id")) for one in orders]
         case _:
             raise HeadendRefusedError("the answer has no orders")

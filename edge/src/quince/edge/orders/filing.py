@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from quince.edge.files import private_folder, replace_file
 from quince.edge.orders.book import OrderBook
-from quince.edge.orders.secret_files import private_folder, replace_file, technician_key
+from quince.edge.orders.technician import technician_key
 from quince.model.errors import InvalidValueError
 from quince.model.rng import Rng
 from quince.protocols.visits.documents import DOCUMENT_BYTES_MAX, Document

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from quince.edge.errors import HeadendUnreachableError
 from quince.edge.orders.arrival import Waited, poll
-from quince.edge.orders.gateway_side import waiting_events
+from quince.edge.outbox.view import waiting_events
 from quince.model.clock import Clock
 from quince.model.event import EventKind
 from quince.protocols.visits.documents import Document

@@ -101,7 +101,7 @@ def _page(report: Document, say: Say) -> Document:
         "title": say(TITLES[OrderKind(report["kind"])]),
         "order": report["order"],
         "date": _moment(report["ended"], zone),
-        "verdict": {"kind": verdict.value, "text": say(VERDICTS[verdict])},
+        "verdict": {"kind": verdict.value, "text": _sentence(say(VERDICTS[verdict]))},
         "place": {
             "title": say("Place"),
             "name": report["premise"],
@@ -180,6 +180,10 @@ def _evidence(evidence: Document, say: Say) -> Iterable[list[str]]:
         yield [say("Photograph"), f"{photo['name']} · SHA-256 {photo['sha256'][:16]}…"]
     if evidence["note"]:
         yield [say("Note"), evidence["note"]]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _zone(name: Any) -> tzinfo:

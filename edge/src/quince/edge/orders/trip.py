@@ -13,8 +13,8 @@ from quince.edge.orders.door import HeadendDoor, open_door
 from quince.edge.orders.evidence import Evidence
 from quince.edge.orders.filing import Filed, file_report
 from quince.edge.orders.last_gasp import Ear, choose_ear, try_last_gasp
-from quince.edge.orders.secret_files import kept_token
 from quince.edge.orders.sync import push
+from quince.edge.orders.technician import kept_token
 from quince.edge.orders.visit import Visit, carry_out, final_reading, session, typed_reading
 from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError, QuinceError

@@ -20,8 +20,8 @@ from quince.edge.orders.checks import Refusal, check_meter, check_waiting, judge
 from quince.edge.orders.configuration import ordered_meter, put_meter
 from quince.edge.orders.evidence import Evidence
 from quince.edge.orders.facts import Connect, Facts, Untold, correct_clock, gather_facts
-from quince.edge.orders.gateway_side import waiting_messages
 from quince.edge.orders.verdicts import Check, Verdict, failed, overall, passed, skipped, warned
+from quince.edge.outbox.view import look
 from quince.edge.readers.reader import Instrument
 from quince.model.clock import Clock
 from quince.model.errors import InvalidValueError, QuinceError
@@ -60,7 +60,7 @@ class Visit:
                 "gateway", self.config.gateway, f"the order is for {self.order.gateway}"
             )
         if (self.order.kind is OrderKind.SWAP) != (self.old_reading is not None):
-            raise InvalidValueError("kind", self.order.kind, "`swap` does those, and only those")
+            raise InvalidValueError("kind", str(self.order.kind), "`swap` does those, and no other")
 
 
 async def carry_out(visit: Visit) -> Document:
@@ -77,7 +77,7 @@ async def carry_out(visit: Visit) -> Document:
     arrival: Document | None = None
     if overall(checks) is not Verdict.FAIL:
         checks.append(_configure(visit))
-    checks.append(check_waiting(waiting_messages(visit.config.outbox)))
+    checks.append(_check_outbox(visit.config.outbox))
     if overall(checks) is not Verdict.FAIL:
         check, arrival = await _prove(visit)
         checks.append(check)
@@ -176,6 +176,10 @@ def _configure(visit: Visit) -> Check:
         says = "The gateway's configuration could not be changed: {reason}"
         return failed("configured", says, reason=str(error))
     return passed("configured", "The gateway reads it from now on.")
+
+
+def _check_outbox(outbox: Path) -> Check:
+    return check_waiting(look(outbox).messages if outbox.exists() else None)
 
 
 async def _prove(visit: Visit) -> tuple[Check, Document | None]:

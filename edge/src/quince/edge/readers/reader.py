@@ -1,15 +1,17 @@
 """What the gateway asks of any meter, whatever it speaks: to be read, and to be told."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import NoReturn, Protocol
 
 from quince.edge.errors import UnsupportedError
+from quince.model.errors import InvalidValueError
 from quince.model.interval import IntervalSeries, RegisterReading
 from quince.model.meter_key import MeterKey
 from quince.model.obis import Obis
+from quince.protocols.modbus.points import unit_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,27 @@ class Momentary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What a meter shows under a name: a number's digits or a text, and its unit if it has one."""
+
+    obis: Obis
+    value: str
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transformers:
+    """What stands before a meter: "200/5", or "40" of a meter that divides; empty if untold.
+
+    `gateway_ratio` is what the gateway multiplies by, for a meter that leaves it to its reader.
+    """
+
+    current: str = ""
+    voltage: str = ""
+    gateway_ratio: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListedObject:
     """One thing a meter has, as it lists it.
 
@@ -92,7 +115,7 @@ class Reader(Protocol):
         ...
 
     async def clock(self) -> datetime:
-        """Return the meter's own time, in UTC; the gateway's for a meter that has none."""
+        """Return the meter's own time, in UTC; UnsupportedError where it shows none."""
         ...
 
     async def registers(self) -> list[RegisterReading]:
@@ -153,6 +176,14 @@ class Inspector(Protocol):
         """Return powers, voltages, currents … as they are now."""
         ...
 
+    async def values(self, names: Sequence[Obis]) -> list[Named]:
+        """Return what the meter shows under each name; UnsupportedError names those it has not."""
+        ...
+
+    async def transformers(self) -> Transformers:
+        """Return what the meter multiplies by, as far as it tells, and what the gateway does."""
+        ...
+
     async def objects(self) -> list[ListedObject]:
         """Return what the meter has to be read, as it lists it."""
         ...
@@ -174,8 +205,23 @@ class Instrument(Reader, Controller, Inspector, Protocol):
     """All that a session with a meter can do."""
 
 
+def register_unit(obis: Obis) -> str:
+    """Return the unit a register is told in; empty for one that is no energy."""
+    try:
+        return unit_of(obis)
+    except InvalidValueError:
+        return ""
+
+
+def require_all(names: Sequence[Obis], there: Container[Obis]) -> Sequence[Obis]:
+    """Return the names; UnsupportedError says which are not there."""
+    if lacking := [str(name) for name in names if name not in there]:
+        raise UnsupportedError(f"the meter shows no {', '.join(lacking)}")
+    return names
+
+
 class ReadOnly:
-    """A Controller and an Inspector that refuses all: of meters, or protocols, without it.
+    """Refuses what a Controller and an Inspector do, and to show a clock: of meters without it.
 
     A reader that can do some of it overrides just that.
     """
@@ -184,13 +230,33 @@ class ReadOnly:
         """Refuse."""
         self._refuse("momentary values")
 
+    async def values(self: Instrument, names: Sequence[Obis]) -> list[Named]:
+        """Return them out of all that is shown: registers and momentary values."""
+        shown = {
+            one.obis: Named(obis=one.obis, value=str(one.value), unit=register_unit(one.obis))
+            for one in await self.registers()
+        }
+        try:
+            momentaries = await self.momentaries()
+        except UnsupportedError:
+            momentaries = []
+        for one in momentaries:
+            value = f"{one.thousandths / 1000:.3f}"
+            shown[one.obis] = Named(obis=one.obis, value=value, unit=one.unit)
+        return [shown[name] for name in require_all(names, shown)]
+
+    async def transformers(self) -> Transformers:
+        """Refuse."""
+        self._refuse("word of its transformers")
+
     async def objects(self) -> list[ListedObject]:
         """Refuse."""
         self._refuse("list of what it has")
 
     async def events(self, start_utc: datetime, end_utc: datetime) -> list[LoggedEvent]:
         """Refuse."""
-        self._refuse(f"event log of {start_utc}..{end_utc}")
+        del start_utc, end_utc
+        self._refuse("event log")
 
     async def capture_period_s(self) -> int:
         """Refuse."""
@@ -200,17 +266,22 @@ class ReadOnly:
         """Refuse."""
         self._refuse(f"capture period to set to {period_s} s")
 
+    async def clock(self) -> datetime:
+        """Refuse."""
+        self._refuse("clock")
+
     async def set_clock(self, to_utc: datetime) -> None:
         """Refuse."""
-        self._refuse(f"a clock to set to {to_utc}")
+        del to_utc
+        self._refuse("clock to set")
 
     async def supply_state(self) -> SupplyState:
         """Refuse."""
-        self._refuse("a switch")
+        self._refuse("switch")
 
     async def switch_supply(self, *, on: bool) -> None:
         """Refuse."""
-        self._refuse(f"a switch to turn {'on' if on else 'off'}")
+        self._refuse(f"switch to turn {'on' if on else 'off'}")
 
     async def transfer_firmware(self, image: bytes, identifier: str, progress: Progress) -> None:
         """Refuse."""
@@ -224,10 +295,10 @@ class ReadOnly:
     async def change_key(self, key: MeterKey, new: bytes) -> None:
         """Refuse."""
         del new
-        self._refuse(f"a {key} key to change")
+        self._refuse(f"{key} key to change")
 
     def _refuse(self, what: str) -> NoReturn:
-        raise UnsupportedError(f"{type(self).__name__}: no {what}")
+        raise UnsupportedError(f"the meter, or its protocol, has no {what}")
 
 
 class WithoutProfile(ReadOnly):

@@ -1,10 +1,12 @@
 """Who a simulated meter is: its names, its firmware, its logical device, where it pushes to."""
 
 from collections.abc import Callable
+from functools import partial
 
 from quince.firmware_sims.dlms.objects import MeterObject
 from quince.protocols.dlms.apdu.reference import AccessResult, Ref
 from quince.protocols.dlms.cosem.names import (
+    CURRENT_RATIO,
     DEVICE_ID,
     FIRMWARE_ID,
     LOGICAL_DEVICE_NAME,
@@ -50,6 +52,14 @@ def identity_objects(device_id: bytes, firmware: Callable[[], bytes]) -> list[Me
             is_public=True,
         ),
         PushSetup().described(),
+    ]
+
+
+def ratio_objects(ratio: tuple[int, int] | None) -> list[MeterObject]:
+    """Return what a meter behind current transformers tells of them."""
+    return [
+        data_object(ref, partial(Data, Tag.UINT32, number))
+        for ref, number in zip(CURRENT_RATIO, ratio or (), strict=False)
     ]
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from quince.firmware_sims.dlms.clock import MeterClock
 from quince.firmware_sims.dlms.event_log import Event, EventLog
-from quince.firmware_sims.dlms.identity import data_object, identity_objects
+from quince.firmware_sims.dlms.identity import data_object, identity_objects, ratio_objects
 from quince.firmware_sims.dlms.image import ImageTransfer
 from quince.firmware_sims.dlms.load_profile import Captures, LoadProfile
 from quince.firmware_sims.dlms.momentaries import MomentaryRegisters
@@ -37,7 +37,8 @@ class Build:
     """How a meter is made: its clock, its profile, its switch, its wiring, and its weaknesses.
 
     `zone` has daylight saving where the household's fixed offset has none; `loses_blocks` are
-    blocks of firmware that are acknowledged and lost, once each.
+    blocks of firmware that are acknowledged and lost, once each; `current_ratio` is that of the
+    transformers before it, as 200 and 5.
     """
 
     zone: ZoneInfo | None = None
@@ -50,6 +51,7 @@ class Build:
     verify_s: int = 5
     restart_s: int = 5
     loses_blocks: Collection[int] = ()
+    current_ratio: tuple[int, int] | None = None
 
 
 class DlmsMeter:
@@ -165,6 +167,7 @@ class DlmsMeter:
         )
         return [
             *identity_objects(self.device_id.encode(), lambda: self._firmware),
+            *ratio_objects(build.current_ratio),
             self.meter_clock.described(on_set=self._clock_was_set),
             *registers.described(self.clock),
             *momentaries.described(),

@@ -27,7 +27,11 @@ from quince.headend.settings import PREFIX, load_settings
 from quince.model.clock import parse_clock
 from quince.model.command import run_command
 
-app = typer.Typer(no_args_is_help=True, help="The technical side of Quince.")
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # they show what is in files and variables: keys, too
+    help="The technical side of Quince.",
+)
 tokens = typer.Typer(no_args_is_help=True, help="Access tokens.")
 app.add_typer(tokens, name="token")
 commands.add_typer(requests)
@@ -37,14 +41,14 @@ app.add_typer(orders, name="order")
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command; what is logged is no answer."""
+    configure_logging()
     run_command(app)
 
 
 @app.command()
 def run() -> None:
     """Ingest, follow outages and serve the dashboard, until told to stop."""
-    configure_logging()
     asyncio.run(process.run(load_settings()))
 
 

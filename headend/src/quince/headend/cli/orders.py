@@ -59,8 +59,9 @@ def list_orders(
         if as_json:
             typer.echo(json.dumps(document))
         else:
-            line = "{order_id:<12} {kind:<11} {state:<7} {meter_id:<20} {address}"
-            typer.echo(line.format(**document))
+            line = "{order_id:<12} {kind:<11} {state:<7} {meter_id:<20} {due:<10} {place}"
+            place = document["address"] or document["premise"]
+            typer.echo(line.format(**document, place=place))
 
 
 @orders.command("show")

@@ -193,8 +193,11 @@ class Enrolment:
         """Take a gateway's certificates back, and its role with them; return how many there were.
 
         Its live session ends when the broker is told; until then it can do what its role allows.
+        UnknownGatewayError for a name nobody registered and nobody ever had: it is misspelt.
         """
         count = await self._store.revoke(owner, self._clock.now_utc())
+        if count == 0 and not await self._store.is_registered(owner):
+            raise UnknownGatewayError(f"{owner.address.gateway!r} is not registered in its cell")
         log.info("gateway_revoked", gateway=owner.address.gateway, certificates=count)
         await self.publish_revocations()
         return count

@@ -111,6 +111,8 @@ async def _wrapper(door: _Door, scope: Scope, rng: Rng) -> AsyncIterator[Found]:
 
 async def _hdlc(door: _Door, scope: Scope, rng: Rng) -> AsyncIterator[Found]:
     """Give the HDLC meters behind a serial server: all addresses, once a likely one answered."""
+    if Family.HDLC not in scope.families:
+        return
     likely, others = likely_addresses(Family.HDLC, scope)
     is_there = False
     for address, octets in (*likely, *others):
@@ -153,6 +155,8 @@ async def _modbus_ids(door: _Door, scope: Scope, *, rtu: bool) -> AsyncIterator[
 
     Over TCP many a meter answers to any number: then it is named by the first.
     """
+    if Family.MODBUS not in scope.families:
+        return
     likely, others = (
         [number for number, _ in each] for each in likely_addresses(Family.MODBUS, scope)
     )

@@ -5,15 +5,13 @@ name makes the broker end the first, which then comes back by itself.
 """
 
 import asyncio
-import re
-import sqlite3
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
+import httpx
 from cryptography import x509
 
 from quince.edge.commissioning.signal.check import Check, Outcome
@@ -27,7 +25,10 @@ from quince.edge.commissioning.signal.mqtt_greeting import (
 )
 from quince.edge.commissioning.signal.wireless import radios
 from quince.edge.config import BrokerConfig, GatewayConfig, TlsConfig
-from quince.edge.uplink.mqtt import SESSION_EXPIRY_S
+from quince.edge.errors import OutboxError
+from quince.edge.headend_door import open_client
+from quince.edge.outbox import view as outbox_view
+from quince.edge.uplink.mqtt import SESSION_EXPIRY_S, tls_context
 from quince.model.clock import Clock
 from quince.model.errors import CodecError, QuinceError
 
@@ -36,9 +37,7 @@ _Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 STEP_S_MAX = 10.0
 LIFE_MIN = timedelta(days=14)  # what a renewal that fails leaves to notice it
 OFFSET_S_MAX = 2.0  # a Date header tells whole seconds
-_HEAD_OCTETS_MAX = 16_384
 _READ_OCTETS_MAX = 65_536
-_DATE = re.compile(rb"^Date:[ \t]*([^\r\n]{1,64})\r?$", re.IGNORECASE | re.MULTILINE)
 WIRELESS = Path("/proc/net/wireless")
 
 
@@ -56,16 +55,12 @@ async def look(config: GatewayConfig, clock: Clock, *, greets: bool) -> AsyncIte
 
 
 def waiting(outbox: Path) -> Check:
-    """Count what waits in the outbox, without a hand on it."""
+    """Count what waits in the outbox."""
     try:
-        db = sqlite3.connect(f"{outbox.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            (count,) = db.execute("select count(*) from message").fetchone()
-        finally:
-            db.close()
-    except sqlite3.Error as error:
+        messages = outbox_view.look(outbox).messages
+    except OutboxError as error:
         return Check(name="outbox", outcome=Outcome.SKIPPED, reason=str(error))
-    return Check(name="outbox", outcome=Outcome.OK, measured={"messages": float(count)})
+    return Check(name="outbox", outcome=Outcome.OK, measured={"messages": float(messages)})
 
 
 def own_certificate(tls: TlsConfig, clock: Clock) -> Check:
@@ -103,9 +98,10 @@ async def _broker(config: GatewayConfig, clock: Clock, *, greets: bool) -> Async
             streams = await asyncio.open_connection(broker.host, broker.port)
         try:
             yield _took(name, begun_s)
-            if broker.tls is not None:
-                name, begun_s = "tls", loop.time()
-                for check in await _handshake(streams, broker.host, broker.tls, clock, begun_s):
+            name, begun_s = "tls", loop.time()
+            context = tls_context(broker)
+            if context is not None:
+                for check in await _handshake(streams, broker.host, context, clock, begun_s):
                     yield check
             name = "session"
             if greets:
@@ -125,12 +121,9 @@ def _took(name: str, begun_s: float, **measured: float | str) -> Check:
 
 
 async def _handshake(
-    streams: _Streams, host: str, tls: TlsConfig, clock: Clock, begun_s: float
+    streams: _Streams, host: str, context: ssl.SSLContext, clock: Clock, begun_s: float
 ) -> list[Check]:
     """Go over to TLS on an open connection, and look at the other side's certificate."""
-    context = ssl.create_default_context(cafile=tls.ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_cert_chain(tls.cert_file, tls.key_file)
     async with asyncio.timeout(STEP_S_MAX):
         await streams[1].start_tls(context, server_hostname=host)
     octets = streams[1].get_extra_info("ssl_object").getpeercert(binary_form=True)
@@ -184,13 +177,12 @@ async def _packet(reader: asyncio.StreamReader, packets: PacketReader, kind: int
 async def offset(url: str, ca_file: Path | None, clock: Clock) -> Check:
     """Compare this computer's clock with the Date that the head-end's own door answers with."""
     try:
-        async with asyncio.timeout(STEP_S_MAX):
-            head = await _head(url, ca_file)
-        match = _DATE.search(head)
-        if match is None:
+        async with asyncio.timeout(STEP_S_MAX), open_client(url, ca_file=ca_file) as client:
+            date = (await client.head("/")).headers.get("date")
+        if date is None:
             return Check(name="clock", outcome=Outcome.SKIPPED, reason="the head-end tells no date")
-        theirs_utc = parsedate_to_datetime(match[1].decode("latin-1")).astimezone(UTC)
-    except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError) as error:
+        theirs_utc = parsedate_to_datetime(date).astimezone(UTC)
+    except (httpx.HTTPError, QuinceError, TimeoutError, ValueError) as error:
         return Check(name="clock", outcome=Outcome.FAILED, reason=str(error) or "no answer")
     offset_s = round((clock.now_utc() - theirs_utc).total_seconds(), 1)
     is_off = abs(offset_s) > OFFSET_S_MAX
@@ -200,26 +192,6 @@ async def offset(url: str, ca_file: Path | None, clock: Clock) -> Check:
         reason="this computer's clock is off" if is_off else "",
         measured={"offset_s": offset_s},
     )
-
-
-async def _head(url: str, ca_file: Path | None) -> bytes:
-    parts = urlsplit(url)
-    context = ssl.create_default_context(cafile=ca_file) if parts.scheme == "https" else None
-    reader, writer = await asyncio.open_connection(
-        parts.hostname,
-        parts.port or (443 if context else 80),
-        ssl=context,
-        limit=_HEAD_OCTETS_MAX,
-    )
-    try:
-        writer.write(
-            f"HEAD / HTTP/1.1\r\nHost: {parts.netloc}\r\nConnection: close\r\n\r\n".encode()
-        )
-        return await reader.readuntil(b"\r\n\r\n")
-    except asyncio.LimitOverrunError as error:
-        raise OSError("an answer without an end") from error
-    finally:
-        writer.transport.abort()
 
 
 def _text_of(path: Path) -> str:

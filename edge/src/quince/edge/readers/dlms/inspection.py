@@ -9,17 +9,30 @@ from quince.edge.errors import UnsupportedError
 from quince.edge.readers.dlms.control import DlmsControl, KeyRing
 from quince.edge.readers.dlms.dialogue import Dialogue
 from quince.edge.readers.dlms.vocabulary import EVENT_TEXTS, class_name
-from quince.edge.readers.reader import ListedObject, LoggedEvent, Momentary
+from quince.edge.readers.reader import (
+    ListedObject,
+    LoggedEvent,
+    Momentary,
+    Named,
+    Transformers,
+    require_all,
+)
 from quince.model.errors import CodecError, InvalidValueError, RemoteProtocolError
 from quince.model.obis import Obis
 from quince.protocols.dlms.apdu.reference import Ref
+from quince.protocols.dlms.association.states import Reply
 from quince.protocols.dlms.cosem.association import (
     OBJECT_LIST,
     ObjectDescription,
     read_object_list,
 )
 from quince.protocols.dlms.cosem.clock import CLOCK_TIME, MeterTime
-from quince.protocols.dlms.cosem.names import EVENT_LOG, ClassId
+from quince.protocols.dlms.cosem.names import (
+    CURRENT_RATIO,
+    EVENT_LOG,
+    VOLTAGE_RATIO,
+    ClassId,
+)
 from quince.protocols.dlms.cosem.profile import (
     PROFILE_PERIOD,
     Layout,
@@ -33,6 +46,8 @@ from quince.protocols.dlms.encoding.tags import Tag
 from quince.protocols.dlms.errors import AccessRefusedError
 
 _REGISTERS = (ClassId.REGISTER, ClassId.EXTENDED_REGISTER)
+_SCALED = (*_REGISTERS, ClassId.DEMAND_REGISTER)
+_VALUED = (ClassId.DATA, *_SCALED, ClassId.CLOCK)
 _MOMENTARY_D = 7
 # Sums and phases are C = 1..80, angles 81; what is above is no quantity of a supply.
 _QUANTITIES = range(1, 82)
@@ -94,6 +109,41 @@ class DlmsInspector(DlmsControl):
             _Gauge(value=value, scale=Scale.read(scale))
             for value, scale in zip(values, scales, strict=True)
         ]
+
+    # -- by name -------------------------------------------------------------------------
+
+    async def values(self, names: Sequence[Obis]) -> list[Named]:
+        """Return the second attribute of each: what its value is in every class that has one."""
+        listed = {
+            one.obis: Ref(one.class_id, one.obis, 2)
+            for one in await self._listed()
+            if one.class_id in _VALUED and one.may_read(2)
+        }
+        refs = [listed[name] for name in require_all(names, listed)]
+        scaled = [ref for ref in refs if ref.class_id in _SCALED]
+        values = await self._dialogue.get_all(refs)
+        told = await self._dialogue.get_all([scale_of(ref) for ref in scaled])
+        scales = dict(zip(scaled, map(Scale.read, told), strict=True))
+        return [
+            self._named(ref, data, scales.get(ref)) for ref, data in zip(refs, values, strict=True)
+        ]
+
+    def _named(self, ref: Ref, data: Data, scale: Scale | None) -> Named:
+        unit = ""
+        if ref.class_id == ClassId.CLOCK:
+            value = f"{self._time.read(data.as_octets()).at_utc:%Y-%m-%d %H:%M:%SZ}"
+        elif scale is not None and isinstance(data.value, int | float):
+            value = f"{Decimal(str(data.value)).scaleb(scale.scaler):f}"
+            unit = UNITS.get(scale.unit, "")
+        else:
+            value = _plain(data)
+        return Named(obis=ref.obis, value=value, unit=unit)
+
+    async def transformers(self) -> Transformers:
+        """Return the two ratios, if the meter has them as plain data."""
+        replies = await self._dialogue.ask((*CURRENT_RATIO, *VOLTAGE_RATIO))
+        told = [_whole(reply) for reply in replies]
+        return Transformers(current=_ratio(*told[:2]), voltage=_ratio(*told[2:]))
 
     # -- objects -------------------------------------------------------------------------
 
@@ -174,6 +224,29 @@ class DlmsInspector(DlmsControl):
         shown_s = await self.capture_period_s()
         if shown_s != period_s:
             raise RemoteProtocolError(f"the period was set to {period_s} s, and shows {shown_s} s")
+
+
+def _plain(data: Data) -> str:
+    """Return a value in a line: text where its octets spell one, their digits where not."""
+    if not isinstance(data.value, bytes):
+        return str(data.value) if isinstance(data.value, int | float) else data.tag.name.lower()
+    is_text = data.value.isascii() and data.value.decode("latin-1").isprintable()
+    return data.value.decode("latin-1") if is_text else data.value.hex()
+
+
+def _whole(reply: Reply) -> int | None:
+    """Return the number of a reply; None for a refusal, and for what is no whole number."""
+    try:
+        value = reply.require().value
+    except AccessRefusedError:
+        return None
+    return value if isinstance(value, int) and value > 0 else None
+
+
+def _ratio(above: int | None, below: int | None) -> str:
+    if above is None:
+        return ""
+    return str(above) if below is None else f"{above}/{below}"
 
 
 def _is_momentary(obis: Obis) -> bool:

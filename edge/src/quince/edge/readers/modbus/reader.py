@@ -12,7 +12,13 @@ import structlog
 from quince.edge.errors import ReadTimeoutError
 from quince.edge.readers.modbus.line import ModbusLine, open_port
 from quince.edge.readers.modbus.port import AddressRefusedError, ModbusPort
-from quince.edge.readers.reader import Identity, ListedObject, Momentary, WithoutProfile
+from quince.edge.readers.reader import (
+    Identity,
+    ListedObject,
+    Momentary,
+    Transformers,
+    WithoutProfile,
+)
 from quince.model.clock import Clock
 from quince.model.errors import CodecError, InvalidValueError, RemoteProtocolError
 from quince.model.interval import RegisterReading
@@ -99,9 +105,9 @@ class ModbusReader(WithoutProfile):
         named = await named_identity(self._port)
         return named if named.model else replace(named, model=self._profile.name)
 
-    async def clock(self) -> datetime:
-        """Return the gateway's time: these meters have none to speak of."""
-        return self._clock.now_utc()
+    async def transformers(self) -> Transformers:
+        """Return what the gateway multiplies by; what the meter does stands in its own menu."""
+        return Transformers(gateway_ratio=self._ratio)
 
     async def registers(self) -> list[RegisterReading]:
         """Return the energies that have a value, each stamped when its block had arrived."""

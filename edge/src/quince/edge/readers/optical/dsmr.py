@@ -53,16 +53,20 @@ class DsmrReader(WithoutProfile):
         )
 
     async def clock(self) -> datetime:
-        """Return the meter's time in UTC; the gateway's for one that shows none."""
-        return self._shown_by(await self._hear())
+        """Return the meter's time in UTC, if it shows it."""
+        shown_utc = self._shown_by(await self._hear())
+        if shown_utc is None:
+            self._refuse("clock")
+        return shown_utc
 
     async def registers(self) -> list[RegisterReading]:
         """Return the cumulative registers of the next telegram, stamped with its own time.
 
-        Where only tariffs are shown their sum is given too, as the total.
+        A telegram that shows none gets the gateway's. Where only tariffs are shown their sum is
+        given too, as the total.
         """
         telegram = await self._hear()
-        at_utc = self._shown_by(telegram)
+        at_utc = self._stamp(telegram)
         return [
             RegisterReading(meter_id=self._meter_id, obis=obis, at_utc=at_utc, value=value)
             for obis, value in objects.registers(telegram).items()
@@ -71,17 +75,20 @@ class DsmrReader(WithoutProfile):
     async def momentaries(self) -> list[Momentary]:
         """Return those of the next telegram, stamped with its own time."""
         telegram = await self._hear()
-        return shown_momentaries(telegram.data_sets, self._shown_by(telegram))
+        return shown_momentaries(telegram.data_sets, self._stamp(telegram))
 
     async def objects(self) -> list[ListedObject]:
         """Return the lines of the next telegram."""
         return listed_data_sets((await self._hear()).data_sets)
 
-    def _shown_by(self, telegram: Telegram) -> datetime:
+    def _stamp(self, telegram: Telegram) -> datetime:
+        return self._shown_by(telegram) or self._clock.now_utc()
+
+    def _shown_by(self, telegram: Telegram) -> datetime | None:
         shown_utc = objects.clock(telegram, self._utc_offset_min)
         if shown_utc is None:  # a mode D meter writes date and time apart
             shown_utc = meter_clock(telegram.data_sets, self._utc_offset_min)
-        return shown_utc or self._clock.now_utc()
+        return shown_utc
 
     async def _hear(self) -> Telegram:
         return await hear_whole(

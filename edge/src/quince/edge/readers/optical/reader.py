@@ -81,12 +81,15 @@ class OpticalReader(ReadOnly):
     async def clock(self) -> datetime:
         """Return the meter's time in UTC, from its date and time registers.
 
-        A meter without programming mode may show them in its read-out; the gateway's time if not.
+        A meter without programming mode may show them in its read-out.
         """
         try:
             await self._session.enter()
         except UnsupportedError:
-            return (await self._read_out())[1]
+            shown_utc = meter_clock((await self._data_sets()), self._utc_offset_min)
+            if shown_utc is None:
+                self._refuse("clock")
+            return shown_utc
         date = await self._value("0.9.2")
         for _ in range(_READS_MAX):
             time = await self._value("0.9.1")
@@ -113,7 +116,7 @@ class OpticalReader(ReadOnly):
 
     async def objects(self) -> list[ListedObject]:
         """Return the lines of a read-out."""
-        return listed_data_sets((await self._read_out())[0])
+        return listed_data_sets(await self._data_sets())
 
     async def intervals(self, start_utc: datetime, end_utc: datetime) -> ProfilePiece:
         """Return the quarter-hours of [start_utc, end_utc) from the load profile P.01.
@@ -151,9 +154,11 @@ class OpticalReader(ReadOnly):
 
     async def _read_out(self) -> tuple[list[DataSet], datetime]:
         """Return what a read-out shows, and the meter's time in it or else the gateway's."""
-        _, text = await self._session.read_out()
-        data_sets = parse_read_out(text)
+        data_sets = await self._data_sets()
         return data_sets, meter_clock(data_sets, self._utc_offset_min) or self._clock.now_utc()
+
+    async def _data_sets(self) -> list[DataSet]:
+        return parse_read_out((await self._session.read_out())[1])
 
     async def _sections(self, from_utc: datetime, to_utc: datetime) -> list[Section]:
         argument = render_range(from_utc, to_utc, self._utc_offset_min)

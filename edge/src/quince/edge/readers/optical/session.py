@@ -224,7 +224,7 @@ class Session:
                     elif isinstance(event, Part):
                         await self._say(self._client.go_on())
                     elif kind is Unlocked and isinstance(event, Refused):
-                        raise PasswordRefusedError(f"the meter refuses: {event.reason}")
+                        raise PasswordRefusedError("the meter does not take the password")
                     else:
                         raise RemoteProtocolError(f"expected {kind.__name__}, not {event!r:.200}")
         except TimeoutError as error:

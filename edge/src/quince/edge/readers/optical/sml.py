@@ -6,7 +6,6 @@ pushes fewer and coarser values; what it pushes is taken as it is.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 
 from quince.edge.readers.optical.listening import hear_whole
 from quince.edge.readers.optical.shown import listed_entries, listed_momentaries
@@ -51,10 +50,6 @@ class SmlReader(WithoutProfile):
             maker=_text_of(values, _MAKER),
             firmware=_text_of(values, _FIRMWARE),
         )
-
-    async def clock(self) -> datetime:
-        """Return the gateway's time: these meters show none."""
-        return self._clock.now_utc()
 
     async def registers(self) -> list[RegisterReading]:
         """Return the cumulative registers of the next list, stamped when it had arrived."""

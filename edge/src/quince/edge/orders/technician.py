@@ -1,6 +1,5 @@
-"""Files that only their owner may read: meters' keys in orders, a technician's token and key."""
+"""Who the technician is, in files: the key that signs reports, the token the head-end gave."""
 
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,34 +10,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from quince.edge.files import private_folder, replace_file
 from quince.model.errors import InvalidValueError
 from quince.model.rng import Rng
 
 _SEED_OCTETS = 32
 _TOKEN_CHARS_MAX = 200  # the head-end's have half of it
-
-
-def private_folder(path: Path) -> Path:
-    """Return a folder that only its owner may enter, made if need be."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path
-
-
-def replace_file(path: Path, octets: bytes, *, mode: int) -> None:
-    """Put a file in the place of what is there, whole or not at all, whatever crashes."""
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        os.fchmod(file.fileno(), mode)  # whatever the mask is
-        file.write(octets)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def technician_key(folder: Path, rng: Rng) -> Ed25519PrivateKey:
