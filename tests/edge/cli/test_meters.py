@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from quince.edge.cli.exits import exit_code
+from quince.edge.cli.language import speak
+from quince.edge.cli.trouble import advice
 from quince.edge.errors import (
     HeadendUnreachableError,
     OutboxError,
@@ -28,6 +30,7 @@ from quince.firmware_sims.optical.meter import OpticalMeter
 from quince.firmware_sims.optical.pushing import p1_meter, sml_meter
 from quince.firmware_sims.phases import Wiring
 from quince.model.errors import InvalidValueError
+from quince.protocols.dlms.errors import ServiceRefusedError
 from quince.protocols.dlms.security.credentials import NoSecurity, Password
 
 NOW = datetime(2026, 5, 2, 6, 5, tzinfo=UTC)
@@ -430,3 +433,10 @@ def test_what_to_do_is_said_behind_the_error(quince, capsys):
 def test_a_field_that_is_missing_is_said_so_that_it_can_be_given(quince, capsys):
     assert quince("read", "modbus+tcp://127.0.0.1:1") == 2
     assert "-f profile=…" in capsys.readouterr().err
+
+
+def test_a_counter_somebody_else_used_is_no_matter_of_keys():
+    speak("en")
+    refusal = ServiceRefusedError("state error 2, service error 6", expected_counter=7)
+    assert advice(refusal) == "Another device counted further with these keys: try again."
+    assert exit_code(refusal) == 1

@@ -232,3 +232,10 @@ def _constants(module: Any) -> set[str]:
 )
 def test_keys_that_there_are_none_of_open_nothing(secret: dict[str, Any], verdict: Verdict) -> None:
     assert check("keys", GOOD, replace(ORDER, meter={"id": "M1", **secret})).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-0.04, "+0.0 s"), (-0.06, "-0.1 s"), (90, "+90.0 s")]
+)
+def test_a_drift_that_rounds_to_nothing_has_no_sign_of_its_own(seconds: float, text: str) -> None:
+    assert drift(seconds).text == text
