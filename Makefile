@@ -40,7 +40,7 @@ test: setup ## Run the tests, the main job included
 	@$(RUN)coverage report
 
 days: setup ## Live through DAYS bad gateway-days in virtual time (500: some five minutes)
-	@$(RUN)python -m tests.simulation.run --days $(or $(DAYS),500) --jobs 2
+	@PYTHONHASHSEED=0 $(RUN)python -m tests.simulation.run --days $(or $(DAYS),500) --jobs 2
 
 check: setup ## Format, lint, types, architecture, declared dependencies
 	$(RUN)ruff format --check
